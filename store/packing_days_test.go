@@ -331,6 +331,12 @@ func TestPackDays_PacksWhatIsOldAndIdle(t *testing.T) {
 		s.HotBytesPerRow == 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
+	if size := ask[int64](t, db, `select sum(pg_total_relation_size(inhrelid))
+		+ case when exists (select from summaries) then pg_total_relation_size('summaries') else 0 end
+		from pg_inherits where inhparent in ('envelopes'::regclass, 'blocks'::regclass, 'block_prints'::regclass,
+			'prints'::regclass)`); s.Bytes != size {
+		t.Errorf("%d octets, want %d", s.Bytes, size)
+	}
 	for _, sql := range []string{"select * from tap25_internal.blocks",
 		"select tap25_internal.pack_rows('2020-01-01', 1, 1)",
 		"select * from tap25_internal.block_prints", "select * from tap25_internal.mail_packed"} {

@@ -3493,7 +3493,8 @@ declare
     n        integer;
 begin
     if numbers is null or cardinality(numbers) > 30 then
-        places := array(select i from generate_series(1, length(bits)) i where get_bit(bits, i - 1) = 1);
+        places := array(select i from (select generate_series(1, length(bits)) as i offset 0) s
+            where get_bit(bits, i - 1) = 1);
         return case when numbers is null then places else array(select places[u.n]
             from unnest(numbers) with ordinality u (n, o) order by o) end;
     end if;
@@ -3525,23 +3526,42 @@ CREATE OR REPLACE FUNCTION tap25_internal.block_addresses(chunks text[], odd tex
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    regular constant integer := tap25_internal.count_addresses(chunks);
+    regular   constant integer := case when odd is not null then tap25_internal.count_addresses(chunks) end;
+    addresses text[] := '{}';
+    n         integer;
+    k         integer;
+    chunk     integer;
+    parts     text[];
+    name      text;
+    of_       text; -- the domain
 begin
     if numbers is null then
         return (select coalesce(array_agg(case when domain = '' then local else local || '@' || domain end), '{}')
             from (
             select split_part(line, chr(9), 1) as domain, unnest((string_to_array(line, chr(9)))[2:]) as local from (
-                select unnest(string_to_array(chunk, chr(10))) as line
-                    from unnest(chunks) chunk offset 0) c offset 0) a) || odd;
+                select unnest(string_to_array(c, chr(10))) as line
+                    from unnest(chunks) c offset 0) c offset 0) a) || odd;
     end if;
-    return (select array_agg(case when n.i = 0 then null when n.i > regular then odd[n.i - regular] when a.domain = ''
-        then a.local else a.local || '@' || a.domain end order by o)
-        from unnest(numbers) with ordinality n (i, o)
-        cross join lateral (select (n.i - 1) % 64 + 1 as k, case when n.i <= regular
-            then string_to_array(chunks[(n.i - 1) / 64 + 1], chr(9)) end as parts offset 0) c
-        cross join lateral (select split_part(split_part(array_to_string(c.parts[:c.k], chr(9)), chr(10), -1), chr(9),
-            1) as domain,
-            split_part(c.parts[c.k + 1], chr(10), 1) as local offset 0) a);
+    foreach n in array numbers loop
+        if n = 0 then
+            name := null;
+        elsif n > regular then
+            name := odd[n - regular];
+        else
+            if chunk is distinct from (n - 1) / 64 then
+                chunk := (n - 1) / 64;
+                parts := string_to_array(chunks[chunk + 1], chr(9));
+            end if;
+            k := (n - 1) % 64 + 1;
+            name := split_part(parts[k + 1], chr(10), 1);
+            of_ := split_part(split_part(array_to_string(parts[:k], chr(9)), chr(10), -1), chr(9), 1);
+            if of_ <> '' then
+                name := name || '@' || of_;
+            end if;
+        end if;
+        addresses := addresses || name;
+    end loop;
+    return addresses;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[])
@@ -3606,6 +3626,32 @@ begin
     return numbers;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.block_peers(client_ip inet[], origin_ip inet[], network inet)
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    -- Without a network there are none.
+    low   constant integer := case when masklen(network) > 0
+        then width_bucket(set_masklen(network, masklen(network) - 1), client_ip) else 0 end + 1;
+    high  constant integer := coalesce(width_bucket(set_masklen(broadcast(network), case family(network) when 4 then 32
+        else 128 end), client_ip), 0);
+    peers integer[] := '{}';
+begin
+    for i in low..high loop
+        if client_ip[i] <<= network then
+            peers := peers || i;
+        end if;
+    end loop;
+    if origin_ip is null then
+        return peers;
+    end if;
+    return array(select unnest(peers)
+        union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network order by 1);
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.block_queues(its bit varying[], kinds smallint[], lengths smallint[], prefixes text[], octets bytea[], texts text[], mails integer[])
  RETURNS text[]
  LANGUAGE plpgsql
@@ -3629,13 +3675,13 @@ begin
         cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3
             else 16 end as width offset 0) w
         cross join lateral (
-            select i as mail, (row_number() over ())::integer as nth from generate_series(1, length(q.bits)) i
-            where mails is null and get_bit(q.bits, i - 1) = 1
+            select p.mail, p.nth::integer from unnest(case when mails is null then tap25_internal.bit_positions(q.bits)
+                end) with ordinality p (mail, nth)
             union all select i, bit_count(substring(q.bits for i))::integer from unnest(mails) i
                 where get_bit(q.bits, i - 1) = 1) m);
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying, back smallint[], peer smallint[], server smallint[], client_ip inet[], origin_ip inet[], server_ip inet[], addresses text[], mixed integer, odd text[], kind text, value text, network inet)
+CREATE OR REPLACE FUNCTION tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying, back smallint[], sides smallint[], client_ip inet[], origin_ip inet[], server_ip inet[], addresses text[], mixed integer, odd text[], kind text, value text, network inet)
  RETURNS integer[]
  LANGUAGE plpgsql
  STABLE
@@ -3644,12 +3690,14 @@ AS $function$
 declare
     wanted integer[];
     mails  integer[];
+    first  integer;
+    others integer;
+    places integer[] := '{}';
 begin
     if kind = 'server' then
-        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network or ip = network);
+        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network);
     elsif kind = 'client' then
-        wanted := array(select i from unnest(client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
-            union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network);
+        wanted := tap25_internal.block_peers(client_ip, origin_ip, network);
     else
         wanted := tap25_internal.block_numbers(kind, value, addresses, mixed, odd);
     end if;
@@ -3660,25 +3708,34 @@ begin
     elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
         mails := tap25_internal.positions_of(sender, wanted);
     else
-        wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
-        if fresh is null then
-            mails := wanted;
-        else
-            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have
-            -- begun.
-            mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
-                union all select b.mail
-                from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back))
-                    with ordinality b (mail, back, nth)
-                where b.mail - b.nth - b.back = any (wanted) order by 1);
+        wanted := tap25_internal.positions_of(sides, wanted); -- sessions
+        mails := wanted;
+        if fresh is not null then
+            -- The mails that begin these sessions. All others of these sessions come after the first of them. Of the
+            -- mails that begin no session, some are before it. Up to the n-th one, mail - n sessions have begun.
+            mails := tap25_internal.bit_positions(fresh, wanted);
+            first := mails[1];
+            others := first - wanted[1];
+            mails := array(select unnest(mails)
+                union all select b.mail + first
+                from rows from (unnest(tap25_internal.bit_positions(~substring(fresh from first + 1))),
+                    unnest(back[others + 1:])) with ordinality b (mail, back, nth)
+                where b.mail + first - b.nth - others - b.back = any (wanted) order by 1);
         end if;
     end if;
     if heads is null then
         return mails;
     end if;
-    return array(select r from unnest(tap25_internal.bit_positions(heads, mails),
-            tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m))) u (first, next)
-        cross join lateral generate_series(first, next - 1) r order by r);
+    -- The rows of a mail are its first, and those after it that are the first of none.
+    heads := heads || B'1';
+    foreach first in array tap25_internal.bit_positions(heads, mails) loop
+        loop
+            places := places || first;
+            exit when get_bit(heads, first) = 1;
+            first := first + 1;
+        end loop;
+    end loop;
+    return places;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.block_starts(partition regclass, most integer, octets integer, OUT times timestamp with time zone[], OUT rows tid[])
@@ -4081,6 +4138,9 @@ begin
     perform tap25_internal.check_seen_in(network, seen_in);
     if mailbox !~ '@([[].*]|[^.]+([.][^.]+)+)$' then
         raise warning 'the mailbox''s domain has no dot, or one too many: it opens and keeps only mail whose address is written so';
+    end if;
+    if its_domain ~ '[,;]' then
+        raise warning 'the domain has a comma or a semicolon: it opens and keeps only mail whose address is written so';
     end if;
     if its_domain ~ '[*%]' or mailbox ~ '^[*%]' then
         raise warning 'there are no wildcards: the target is the address with * or %% in it';
@@ -5916,6 +5976,17 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.limit_statistics(target regclass, most integer, others name[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    execute (select format('alter table %s ', target)
+            || string_agg(format('alter column %I set statistics %s', attname, most), ', ')
+        from pg_attribute where attrelid = target and attnum > 0 and not attisdropped and attname <> all (others));
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.load_column()
  RETURNS text
  LANGUAGE sql
@@ -6181,10 +6252,13 @@ AS $function$
 declare
     name constant text := tap25_internal.partition_name(day);
 begin
-    execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
+    execute format('create table tap25_internal.%I
+        (like tap25_internal.envelopes including defaults including constraints)', name);
+    perform tap25_internal.limit_statistics(('tap25_internal.' || name)::regclass, 10, '{seen_at}');
     perform tap25_internal.index_day(day);
-    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
-                   to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
+    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I
+        for values from (%L) to (%L)', name, to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00',
+        to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
     perform tap25_internal.open_partition(('tap25_internal.' || name)::regclass);
 end $function$;
 
@@ -6610,7 +6684,7 @@ begin
         execute format('create table tap25_internal.%I
             (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
-        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
+        perform tap25_internal.skip_arrays(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
     select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
     for n in 1..coalesce(cardinality(times), 0) loop
@@ -6646,8 +6720,8 @@ declare
     hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
-    of_block tap25_internal.envelopes[];
     p        record;
+    b        tap25_internal.blocks;
 begin
     if kind in ('client', 'server') then
         network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
@@ -6658,12 +6732,13 @@ begin
         -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
-        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u)
-            from tap25_internal.%I b where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
-            order by number', tap25_internal.blocks_name(p.day))
-            using since, before, p.blocks, kind, value, network
+        -- A variable leaves the arrays of a block in TOAST until they are used. A query that calls unpack copies them
+        -- all.
+        for b in execute format('select * from tap25_internal.%I where last_at >= $1 and first_at < $2
+                and ($3 is null or number = any ($3)) order by number', tap25_internal.blocks_name(p.day))
+            using since, before, p.blocks
         loop
-            found_ := found_ || of_block;
+            found_ := found_ || array(select u.e from tap25_internal.unpack(b, kind, value, network) u);
             if cardinality(found_) > 1000 then
                 return query execute question using value, since, before, found_;
                 found_ := '{}';
@@ -7023,11 +7098,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.positions_of(list smallint[], wanted i
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    if cardinality(wanted) < 20 then
+    if cardinality(wanted) = 1 then
+        return array_positions(list, wanted[1]::smallint);
+    elsif cardinality(wanted) < 9 then
         return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p
             order by p);
     end if;
-    return array(select l.i from unnest(list) with ordinality l (v, i) join unnest(wanted) w on w = l.v order by l.i);
+    -- OFFSET 0: in a list of columns, and not in FROM, the server gives what unnest returns without storing it.
+    return array(select l.i from (select unnest(list) as v, generate_subscripts(list, 1) as i offset 0) l
+        join unnest(wanted) w on w = l.v order by l.i);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
@@ -7182,6 +7261,8 @@ AS $function$
         when state = '55000' and message ~ '^the answer has changed' then 'the answer changed meanwhile: ask again'
         when state = '25006' then 'it is read-only, and cannot record the question'
         when state in ('3F000', '42P01', '42883') then 'it has no such question: its schema is older, or none of tap25'
+        when state = '22023' and message ~ '^a party is a mailbox or a domain'
+            then 'it refuses the question: a party is a mailbox, or a domain with a dot'
         when state ~ '^22' then 'it refuses the question, or what it sent is no row of mail'
         else 'error ' || state end
 $function$;
@@ -7386,17 +7467,12 @@ begin
     return coalesce(bytes, pg_indexes_size(which));
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.skip_statistics(target regclass)
+CREATE OR REPLACE FUNCTION tap25_internal.skip_arrays(target regclass)
  RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-    execute (select format('alter table %s ', target)
-            || string_agg(format('alter column %I set statistics 0', attname), ', ')
-        from pg_attribute where attrelid = target and attnum > 0
-            and attname <> all ('{day,number,rows,first_at,last_at}'));
-end $function$;
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT tap25_internal.limit_statistics(target, 0, '{day,number,rows,first_at,last_at}'::name[]) AS limit_statistics;
+END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
  RETURNS text
@@ -7546,9 +7622,8 @@ declare
     sensor          constant text[]  := b.sensor;
     network_        constant text[]  := b.network;
     addresses_      constant text[]  := b.addresses;
-    -- Arrays and bits that are used more than once.
-    rcpt            constant smallint[]  := b.rcpt;
-    sender          constant smallint[]  := b.sender;
+    -- Arrays and bits that are used more than once. What a record has is not taken apart.
+    flat            record;
     fresh           constant bit varying := b.fresh || '';
     heads           constant bit varying := b.heads || '';
     positions       integer[]; -- if only some rows are asked for
@@ -7559,21 +7634,24 @@ declare
     i               integer;
     m               integer;
 begin
+    select b.rcpt || '{}' as rcpt, b.sender || '{}' as sender into flat;
     if kind is not null then
-        positions := tap25_internal.block_rows(heads, rcpt, sender, fresh, b.back, b.peer, b.server, client_ip,
-            origin_ip, server_ip, addresses_,
-            b.mixed, b.odd_addresses, kind, value, network);
+        positions := tap25_internal.block_rows(heads, flat.rcpt, flat.sender, fresh,
+            case when kind in ('client', 'server') then b.back end,
+            case kind when 'client' then b.peer when 'server' then b.server end, client_ip, origin_ip, server_ip,
+            addresses_, b.mixed, b.odd_addresses, kind, value, network);
         if cardinality(positions) = 0 then
             return;
-        elsif cardinality(positions) < 200 then -- of more rows, all addresses and queue IDs are found sooner than some
+        elsif cardinality(positions) < 1000 then -- of more rows, all addresses and queue IDs are found sooner than some
             foreach i in array positions loop
                 m := coalesce(bit_count(substring(heads for i))::integer, i);
                 if m is distinct from mails[cardinality(mails)] then
                     mails := mails || m;
-                    numbers := numbers || sender[m]::integer;
+                    numbers := numbers || flat.sender[m]::integer;
                 end if;
-                numbers := numbers || rcpt[i]::integer;
+                numbers := numbers || flat.rcpt[i]::integer;
             end loop;
+            numbers := array(select distinct n from unnest(numbers) n order by n);
         end if;
     end if;
     addresses := tap25_internal.block_addresses(addresses_, b.odd_addresses, numbers);
@@ -7586,15 +7664,15 @@ begin
         a.lost_bytes[k.i], a.mail_no[k.i], a.client_port[s.i], a.server_port[v.i], a.outcome[k.i], a.mail_code[k.i],
             a.rcpt_code[k.i],
         a.data_code[k.i], a.flags[k.i], a.auth[v.i], client_ip[p.i], server_ip[v.i], sensor[v.i],
-        addresses[case when numbers is null then a.sender[m.i] else array_position(numbers,
-            a.sender[m.i]::integer) end],
-        addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
-        helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i],
+        -- Numbers and mails are in order, so width_bucket finds where one is among them.
+        addresses[coalesce(width_bucket(a.sender[m.i], numbers), a.sender[m.i])],
+        addresses[coalesce(width_bucket(a.rcpt[r.i], numbers), a.rcpt[r.i])],
+        helo[p.i], queues[coalesce(width_bucket(m.i, mails), m.i)], mail_from_raw[m.i],
             rcpt_to_raw[r.i],
         envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i],
             a.origin_by[v.i])::tap25_internal.envelopes
     -- Concatenation with an empty array decompresses an array once. Otherwise each element that is taken would do so.
-    from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long
+    from (select flat.rcpt, flat.sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long
         || '{}' as at_long,
             b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
             b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link,
@@ -8372,8 +8450,9 @@ COMMENT ON FUNCTION tap25_internal.bit_positions(bit varying,integer[]) IS 'Retu
 COMMENT ON FUNCTION tap25_internal.bits_for(bigint) IS 'Returns how many bits of a hash the indexes of a day of so many rows have.';
 COMMENT ON FUNCTION tap25_internal.block_addresses(text[],text[],integer[]) IS 'Returns addresses of a block, those of some numbers or all.';
 COMMENT ON FUNCTION tap25_internal.block_numbers(text,text,text[],integer,text[]) IS 'Returns the numbers of the addresses of a block that a question is about.';
+COMMENT ON FUNCTION tap25_internal.block_peers(inet[],inet[],inet) IS 'Returns the peers of a block that are in a network, or that a proxy says are.';
 COMMENT ON FUNCTION tap25_internal.block_queues(bit varying[],smallint[],smallint[],text[],bytea[],text[],integer[]) IS 'Returns the queue IDs of some mails of a block, or of all.';
-COMMENT ON FUNCTION tap25_internal.block_rows(bit varying,smallint[],smallint[],bit varying,smallint[],smallint[],smallint[],inet[],inet[],inet[],text[],integer,text[],text,text,inet) IS 'Returns the positions of the rows of a block that a question may be about.';
+COMMENT ON FUNCTION tap25_internal.block_rows(bit varying,smallint[],smallint[],bit varying,smallint[],smallint[],inet[],inet[],inet[],text[],integer,text[],text,text,inet) IS 'Returns the positions of the rows of a block that a question may be about.';
 COMMENT ON FUNCTION tap25_internal.block_starts(regclass,integer,integer) IS 'Returns where the blocks of a day begin: times, and places of rows.';
 COMMENT ON FUNCTION tap25_internal.block_times(integer[],bigint[]) IS 'Returns the times of the mails of a block.';
 COMMENT ON FUNCTION tap25_internal.blocks_name(date) IS 'Returns the name of the partition of a packed day.';
@@ -8470,6 +8549,7 @@ COMMENT ON FUNCTION tap25_internal.leaf_of(text) IS 'Returns the expression of t
 COMMENT ON FUNCTION tap25_internal.leave_regions() IS 'Closes this session''s connections to regions.';
 COMMENT ON FUNCTION tap25_internal.leaves_query(text,text) IS 'Returns the query of the days and leaves of rows that are aside.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.limit_statistics(regclass,integer,name[]) IS 'Limits what ANALYZE notes of the columns of a table, but of some.';
 COMMENT ON FUNCTION tap25_internal.load_column() IS 'Returns the column of envelopes that has what links.xid names: xmin, or entered in a distributed database.';
 COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
@@ -8540,7 +8620,7 @@ COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
 COMMENT ON FUNCTION tap25_internal.size_of_indexes(regclass) IS 'Returns the octets of a table''s indexes, on all machines.';
-COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
+COMMENT ON FUNCTION tap25_internal.skip_arrays(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';

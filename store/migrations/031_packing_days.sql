@@ -77,7 +77,7 @@ begin
         execute format('create table tap25_internal.%I
             (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
-        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
+        perform tap25_internal.skip_arrays(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
     select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
     for n in 1..coalesce(cardinality(times), 0) loop

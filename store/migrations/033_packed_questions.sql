@@ -71,63 +71,6 @@ begin
     return numbers;
 end $$;
 
--- The rows of a block, by number, that a question of a kind may be about.
-create function tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying,
-    back smallint[], peer smallint[], server smallint[], client_ip inet[], origin_ip inet[], server_ip inet[],
-    addresses text[], mixed integer, odd text[], kind text, value text, network inet) returns integer[]
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-    wanted integer[];
-    mails  integer[];
-begin
-    if kind = 'server' then
-        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network or ip = network);
-    elsif kind = 'client' then
-        wanted := array(select i from unnest(client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
-            union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network);
-    else
-        wanted := tap25_internal.block_numbers(kind, value, addresses, mixed, odd);
-    end if;
-    if wanted = '{}' then
-        return wanted;
-    elsif kind in ('rcpt_to', 'to_domain', 'to_local', 'to_below') then
-        return tap25_internal.positions_of(rcpt, wanted);
-    elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
-        mails := tap25_internal.positions_of(sender, wanted);
-    else
-        wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
-        if fresh is null then
-            mails := wanted;
-        else
-            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have
-            -- begun.
-            mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
-                union all select b.mail
-                from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back))
-                    with ordinality b (mail, back, nth)
-                where b.mail - b.nth - b.back = any (wanted) order by 1);
-        end if;
-    end if;
-    if heads is null then
-        return mails;
-    end if;
-    return array(select r from unnest(tap25_internal.bit_positions(heads, mails),
-            tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m))) u (first, next)
-        cross join lateral generate_series(first, next - 1) r order by r);
-end $$;
-
--- Where an array has one of some values.
-create function tap25_internal.positions_of(list smallint[], wanted integer[]) returns integer[]
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp as $$
-begin
-    if cardinality(wanted) < 20 then
-        return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p
-            order by p);
-    end if;
-    return array(select l.i from unnest(list) with ordinality l (v, i) join unnest(wanted) w on w = l.v order by l.i);
-end $$;
-
 -- The query of rows of envelopes as one of mail.
 create function tap25_internal.as_mail(source text) returns text language sql stable
 set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $$
@@ -173,8 +116,8 @@ declare
     hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
-    of_block tap25_internal.envelopes[];
     p        record;
+    b        tap25_internal.blocks;
 begin
     if kind in ('client', 'server') then
         network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
@@ -185,12 +128,13 @@ begin
         -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
-        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u)
-            from tap25_internal.%I b where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
-            order by number', tap25_internal.blocks_name(p.day))
-            using since, before, p.blocks, kind, value, network
+        -- A variable leaves the arrays of a block in TOAST until they are used. A query that calls unpack copies them
+        -- all.
+        for b in execute format('select * from tap25_internal.%I where last_at >= $1 and first_at < $2
+                and ($3 is null or number = any ($3)) order by number', tap25_internal.blocks_name(p.day))
+            using since, before, p.blocks
         loop
-            found_ := found_ || of_block;
+            found_ := found_ || array(select u.e from tap25_internal.unpack(b, kind, value, network) u);
             if cardinality(found_) > 1000 then
                 return query execute question using value, since, before, found_;
                 found_ := '{}';
@@ -290,8 +234,8 @@ end $$;
 -- Rights.
 
 revoke all on tap25_internal.mail_packed from public;
-revoke execute on function tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of,
-    tap25_internal.as_mail, tap25_internal.blocks_with, tap25_internal.packed_about, tap25_internal.address_is,
+revoke execute on function tap25_internal.block_numbers, tap25_internal.as_mail, tap25_internal.blocks_with,
+    tap25_internal.packed_about, tap25_internal.address_is,
     tap25_internal.mail_read from public;
 
 -- Comments.
@@ -315,9 +259,6 @@ comment on function tap25_internal.mail_read is
     'Returns the mail of a local part or of the domains below one, which no index finds: reads all of a time.';
 comment on function tap25_internal.block_numbers is
     'Returns the numbers of the addresses of a block that a question is about.';
-comment on function tap25_internal.block_rows is
-    'Returns the positions of the rows of a block that a question may be about.';
-comment on function tap25_internal.positions_of is 'Returns where a list has one of some values.';
 comment on function tap25_internal.as_mail is
     'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 comment on function tap25_internal.blocks_with is
