@@ -55,8 +55,8 @@ func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 	}
 }
 
-// A private cluster that was made before may not start, such as on a full disk, or need long to recover. The tap listens
-// without it, and loads when it is back.
+// A private cluster that was made before may not start, such as on a full disk, or need long to recover. The tap
+// listens without it, and loads when it is back.
 func TestSniff_ListensThoughThePrivateClusterDoesNotStart(t *testing.T) {
 	w := newWire(t)
 	stateHome(t)

@@ -59,8 +59,8 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 	return &toDatabase{stream: s, limit: cfg.Limits.Bytes, retention: retention}, nil
 }
 
-// startWithin is how long a tap waits for a private cluster that was made before, such as one that recovers from a power
-// failure. Then it listens, and its rows wait in the spool.
+// startWithin is how long a tap waits for a private cluster that was made before, such as one that recovers from a
+// power failure. Then it listens, and its rows wait in the spool.
 const startWithin = 5 * time.Second
 
 // startCluster starts the private cluster while tap25 still has the rights that making one takes.
