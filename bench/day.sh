@@ -88,7 +88,8 @@ ask() { # name, query: runs it after a restart with the page cache dropped, and 
 	sync && echo 3 >/proc/sys/vm/drop_caches
 	start
 	sql <<-END | awk -v what="$1" '/^Time/ { t[++n] = $2; next } { rows = $1 } END { printf "| %s | %s | %.0f | %.0f |\n", what, rows, t[1], t[2] }'
-		select x, y, ip, domain, session, mail_no, since, local, much from bench.asked \gset
+		select x, y, ip, domain, session, mail_no, since, local, much, since + interval '10 seconds' as ten_seconds,
+			since + interval '10 minutes' as ten_minutes, since + interval '1 hour' as hour from bench.asked \gset
 		\timing on
 		select count(*) from ($2) q;
 		select count(*) from ($2) q;
@@ -108,4 +109,8 @@ ask 'mails to a domain by the hour' "select date_trunc('hour', seen_at), count(d
 ask 'what was refused to a domain' "select * from tap25.mail_to_domain(:'domain') where outcome = 'refused'"
 ask 'sessions of a client that were encrypted' "select * from tap25.mail_client(:'ip') where outcome = 'encrypted'"
 ask 'a mail over two hops' "select * from tap25.mail_hops(:'session', :'mail_no', :'x')"
+ask 'the view, ten seconds' "select * from tap25.mail where seen_at >= :'since' and seen_at < :'ten_seconds'"
+ask 'the view, ten minutes' "select * from tap25.mail where seen_at >= :'since' and seen_at < :'ten_minutes'"
+ask 'the view, an hour' "select * from tap25.mail where seen_at >= :'since' and seen_at < :'hour'"
+ask 'each mail once, ten minutes' "select * from tap25.mail_once(:'since', :'ten_minutes')"
 ask 'a local part at any domain, in ten seconds' "select * from tap25.mail_local_part(:'local', :'since', :'since'::timestamptz + interval '10 seconds')"

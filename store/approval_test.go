@@ -256,6 +256,7 @@ func TestWarrant_WarnsOfWhatMayBeATypo(t *testing.T) {
 		"canary@orchard": "domain has no dot", "canary@b.example.": "one too many", "canary@b..example": "one too many",
 		"canary@bücher.example": "in both forms", "canary.bücher.example": "in both forms",
 		"canary.XN--bcher-kva.example": "in both forms", "canary@b.xn--p1ai": "in both forms",
+		"canary@b.example,": "a comma", "b.example;": "a semicolon", "canary@b.example,c.example": "a comma",
 		"*@canary.example": "no wildcards", "canary@%.example": "no wildcards", "*.canary.example": "no wildcards",
 		"canary@b.example": "", "a%canary@b.example": "", "canary@[192.0.2.1]": "", "canary.axn--b.example": "",
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"tap25/store/cluster"
 )
@@ -18,7 +19,9 @@ type Database struct {
 	DSN     string           // a PostgreSQL URL or keyword string
 	Cluster *cluster.Cluster // the private cluster that DSN names; nil if the server is somebody else's
 
-	starting chan struct{} // holds one element during a start of Cluster
+	starting chan struct{} // holds one element during a start of Cluster, which may change what follows
+	failed   error         // of the last start; nil: it succeeded, or there was none
+	failedAt time.Time
 }
 
 // NewDatabase returns the database that a connection string names, or the private cluster's if that is [Local]. It
@@ -74,6 +77,37 @@ func ready(db *DB, err error) (*DB, error) {
 	return db, err
 }
 
+// Late starts the private cluster if it was made before, and reports whether it does not answer within a time but may
+// later, such as after it has recovered. Connect starts it again.
+func (d *Database) Late(ctx context.Context, within time.Duration) bool {
+	if !d.Cluster.Made() {
+		return false
+	}
+	starting, done := context.WithTimeout(ctx, within)
+	defer done()
+	return cluster.MayCome(d.start(starting)) && ctx.Err() == nil
+}
+
+// start starts the private cluster if it does not run. Any number of goroutines may call it. Those that wait for one
+// that fails fail too: if they all tried in turn, another tap25 would never get the lock of the cluster.
+func (d *Database) start(ctx context.Context) error {
+	asked := time.Now()
+	select {
+	case d.starting <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-d.starting }()
+	if d.failed != nil && d.failedAt.After(asked) {
+		return d.failed
+	}
+	err := d.Cluster.Use(ctx)
+	if ctx.Err() == nil { // else it ended for this caller alone
+		d.failed, d.failedAt = err, time.Now()
+	}
+	return err
+}
+
 // errGone is a private server that answered a moment ago.
 var errGone = errors.New("the private PostgreSQL server has stopped")
 
@@ -81,14 +115,7 @@ func (d *Database) connect(ctx context.Context, open func(context.Context, strin
 	if d.Cluster == nil {
 		return open(ctx, d.DSN)
 	}
-	select {
-	case d.starting <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	err := d.Cluster.Use(ctx)
-	<-d.starting
-	if err != nil {
+	if err := d.start(ctx); err != nil {
 		return nil, err
 	}
 	db, err := open(ctx, d.DSN)

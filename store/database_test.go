@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"tap25/store/storetest"
 )
@@ -54,5 +55,24 @@ func TestDatabase_SchemaOfAnotherServerIsLeftAsItIs(t *testing.T) {
 	}
 	if err := d.Release(t.Context()); err != nil || !storetest.Cluster(t).Running(t.Context()) {
 		t.Errorf("released: %v", err)
+	}
+}
+
+func TestDatabase_WhoWaitsForAStartThatFailsDoesNotTryInTurn(t *testing.T) {
+	storetest.StateHome(t)
+	d, err := NewDatabase(Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.starting <- struct{}{}
+	waited := make(chan error)
+	go func() { waited <- d.start(t.Context()) }()
+	d.failed, d.failedAt = errors.New("no room"), time.Now().Add(time.Hour)
+	<-d.starting
+	if err := <-waited; err != d.failed {
+		t.Errorf("%v", err)
+	}
+	if d.Cluster.Made() {
+		t.Error("it made the cluster")
 	}
 }

@@ -150,3 +150,60 @@ func TestPack_RowsComeBackAsTheyWere(t *testing.T) {
 		})
 	}
 }
+
+// What is unpacked for a question has all rows that it is about, be they few or most of a block, and no others but rows
+// of the block.
+func TestUnpack_HasTheRowsOfAQuestion(t *testing.T) {
+	db := database(t, false)
+	r := rand.New(rand.NewPCG(17, 31))
+	day := old.Truncate(24 * time.Hour)
+	rows := append(strangeRows(r, day, 1500, false), strangeRows(r, day.AddDate(0, 0, 1), 100, true)...)
+	for i, e := range rows[1:] {
+		if of := rows[i-r.IntN(min(i+1, 50))]; r.IntN(2) == 0 { // another mail of a session before
+			e.SessionID, e.Client, e.Server, e.HELO, e.Auth, e.TLSServerName = of.SessionID, of.Client, of.Server, of.HELO,
+				of.Auth, of.TLSServerName
+			e.OriginBy, e.OriginIP, e.OriginPort, e.Network = of.OriginBy, of.OriginIP, of.OriginPort, of.Network
+		}
+	}
+	loadRows(t, db, "tap", rows...)
+	packAll(t, db, 8000)
+	execute(t, db, "create table was as select u.e, (u.e).* from blocks b cross join lateral unpack(b) u")
+	const addresses = "(select %[1]s as v from was where length(%[2]s) > 0 group by 1 order by count(*) desc, 1 limit 8)"
+	const networks = "unnest('{0.0.0.0/0, ::/0, 0.0.0.0/1, 128.0.0.0/1, ::/1, 192.0.2.1, 192.0.2.1/31, 10.0.0.0/8, " +
+		"192.0.2.7/24, 192.0.2.2, 0.0.0.0, 255.255.255.255, 2001:db8::/32, ::, ::ffff:192.0.2.1, ff00::/8}'::text[])"
+	for kind, c := range map[string]struct{ values, is string }{
+		"rcpt_to":     {fmt.Sprintf(addresses, "lower(rcpt_to)", "rcpt_to"), "lower(rcpt_to) = v"},
+		"to_domain":   {fmt.Sprintf(addresses, "domain_of(rcpt_to)", "rcpt_to"), "domain_of(rcpt_to) = v"},
+		"to_local":    {fmt.Sprintf(addresses, "local_part(rcpt_to)", "rcpt_to"), "local_part(rcpt_to) = v"},
+		"to_below":    {fmt.Sprintf(addresses, "'.' || domain_of(rcpt_to)", "rcpt_to"), "is_of(rcpt_to, v)"},
+		"mail_from":   {fmt.Sprintf(addresses, "lower(mail_from)", "mail_from"), "lower(mail_from) = v"},
+		"from_domain": {fmt.Sprintf(addresses, "domain_of(mail_from)", "mail_from"), "domain_of(mail_from) = v"},
+		"from_local":  {fmt.Sprintf(addresses, "local_part(mail_from)", "mail_from"), "local_part(mail_from) = v"},
+		"from_below":  {fmt.Sprintf(addresses, "'.' || domain_of(mail_from)", "mail_from"), "is_of(mail_from, v)"},
+		"client":      {networks, "(client_ip <<= v::inet or origin_ip <<= v::inet)"},
+		"server":      {networks, "server_ip <<= v::inet"},
+	} {
+		network := "null"
+		if c.values == networks {
+			network = "v::inet"
+		}
+		unpacked := fmt.Sprintf("select u.e from blocks b cross join lateral unpack(b, '%s', v, %s) u", kind, network)
+		about := "select e from was where " + c.is
+		wrong := lines(t, db, fmt.Sprintf(`select v::text from %s v (v) where v is not null
+			and (exists (%[2]s except all %[3]s) or exists (%[3]s except all select e from was)
+			or (select count(*) from (%[3]s) u) > greatest(2 * (select count(*) from (%[2]s) e), 9))`,
+			c.values, about, unpacked))
+		if len(wrong) > 0 {
+			t.Errorf("%s: rows of %q are missing, or others are there", kind, wrong)
+		}
+		if n := ask[int](t, db, fmt.Sprintf("select count(*) from %s v (v) where exists (%s)", c.values, about)); n < 5 {
+			t.Errorf("%s: only %d values have rows", kind, n)
+		}
+	}
+	none := "select count(*) from blocks b cross join lateral unpack(b, 'mail_from', (" +
+		"select min(lower(rcpt_to)) from was w " +
+		"where not exists (select from was where lower(mail_from) = lower(w.rcpt_to)))) u"
+	if n := ask[int](t, db, none); n != 0 {
+		t.Errorf("%d rows of a sender who is a recipient alone", n)
+	}
+}

@@ -71,6 +71,15 @@ func scans(t testing.TB, db *DB, question string) (n int, touched map[string]str
 	return n, touched
 }
 
+// A process keeps the statistics of each day that it asks, so a day has few: of 5,000 hosts and addresses too.
+func TestQuestions_ADayHasFewStatistics(t *testing.T) {
+	db := manyHosts(t, func(i int, e *smtp.Envelope) { e.MailFrom = new(fmt.Sprintf("from%d@a.example", i/2)) })
+	if most := ask[int](t, db, `select max(greatest(cardinality(most_common_freqs), array_length(histogram_bounds, 1)))
+		from pg_stats where tablename = 'envelopes_20260102' and attname <> 'seen_at'`); most > 11 {
+		t.Errorf("%d values of a column", most)
+	}
+}
+
 func TestQuestions_ByAddressAndSubnetUseTheIndex(t *testing.T) {
 	db := manyHosts(t, func(int, *smtp.Envelope) {})
 	for question, want := range map[string]int{"client_ip = '10.0.3.7'": 1, "server_ip = '10.0.3.7'": 1,

@@ -137,6 +137,8 @@ func regionsAnswer(t *testing.T, db *DB, north, south *region) {
 	wantLines(t, "nobody", national(t, db, "mail_national_to($1)",
 		"x'); drop table tap25_internal.days; select $$\\' --"),
 		"north whole 0 rows", "south whole 0 rows")
+	const why = "it refuses the question: a party is a mailbox, or a domain with a dot"
+	wantLines(t, "no party", national(t, db, "mail_national_of('nodot')"), "north no answer "+why, "south no answer "+why)
 	const columns = "select row_to_json(m)::text from (select seen_at at time zone 'UTC', session_id, mail_from_raw, " +
 		"outcome, flags, network, client_port, lost_bytes, auth, tls_server_name from %s) m"
 	wantLines(t, "columns",

@@ -3017,7 +3017,7 @@ END AS key
               mail.origin_by,
               mail.network
              FROM tap25.mail
-            WHERE ((mail.seen_at >= (COALESCE(mail_once.since, '-infinity'::timestamp with time zone) - '01:00:00'::interval)) AND (mail.seen_at < (COALESCE(mail_once.before, 'infinity'::timestamp with time zone) + '01:00:00'::interval)))) source_8) source_7) source_6) source_5
+            WHERE ((mail.seen_at >= (((COALESCE(mail_once.since, '-infinity'::timestamp with time zone) AT TIME ZONE 'UTC'::text) - '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (mail.seen_at < (((COALESCE(mail_once.before, 'infinity'::timestamp with time zone) AT TIME ZONE 'UTC'::text) + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)))) source_8) source_7) source_6) source_5
     WINDOW burst AS (PARTITION BY source_5.client_ip, source_5.client_port, source_5.server_ip, source_5.server_port, source_5.rcpt_to, source_5.network, source_5.burst)) source_4
   WINDOW burst AS (PARTITION BY source_4.client_ip, source_4.client_port, source_4.server_ip, source_4.server_port, source_4.rcpt_to, source_4.network, source_4.burst)) source_3
                                    WINDOW queue AS (PARTITION BY source_3.client_ip, source_3.client_port, source_3.server_ip, source_3.server_port, source_3.rcpt_to, source_3.queue)) source_2) source_1
@@ -3494,7 +3494,8 @@ declare
     n        integer;
 begin
     if numbers is null or cardinality(numbers) > 30 then
-        places := array(select i from generate_series(1, length(bits)) i where get_bit(bits, i - 1) = 1);
+        places := array(select i from (select generate_series(1, length(bits)) as i offset 0) s
+            where get_bit(bits, i - 1) = 1);
         return case when numbers is null then places else array(select places[u.n]
             from unnest(numbers) with ordinality u (n, o) order by o) end;
     end if;
@@ -3526,23 +3527,42 @@ CREATE OR REPLACE FUNCTION tap25_internal.block_addresses(chunks text[], odd tex
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-    regular constant integer := tap25_internal.count_addresses(chunks);
+    regular   constant integer := case when odd is not null then tap25_internal.count_addresses(chunks) end;
+    addresses text[] := '{}';
+    n         integer;
+    k         integer;
+    chunk     integer;
+    parts     text[];
+    name      text;
+    of_       text; -- the domain
 begin
     if numbers is null then
         return (select coalesce(array_agg(case when domain = '' then local else local || '@' || domain end), '{}')
             from (
             select split_part(line, chr(9), 1) as domain, unnest((string_to_array(line, chr(9)))[2:]) as local from (
-                select unnest(string_to_array(chunk, chr(10))) as line
-                    from unnest(chunks) chunk offset 0) c offset 0) a) || odd;
+                select unnest(string_to_array(c, chr(10))) as line
+                    from unnest(chunks) c offset 0) c offset 0) a) || odd;
     end if;
-    return (select array_agg(case when n.i = 0 then null when n.i > regular then odd[n.i - regular] when a.domain = ''
-        then a.local else a.local || '@' || a.domain end order by o)
-        from unnest(numbers) with ordinality n (i, o)
-        cross join lateral (select (n.i - 1) % 64 + 1 as k, case when n.i <= regular
-            then string_to_array(chunks[(n.i - 1) / 64 + 1], chr(9)) end as parts offset 0) c
-        cross join lateral (select split_part(split_part(array_to_string(c.parts[:c.k], chr(9)), chr(10), -1), chr(9),
-            1) as domain,
-            split_part(c.parts[c.k + 1], chr(10), 1) as local offset 0) a);
+    foreach n in array numbers loop
+        if n = 0 then
+            name := null;
+        elsif n > regular then
+            name := odd[n - regular];
+        else
+            if chunk is distinct from (n - 1) / 64 then
+                chunk := (n - 1) / 64;
+                parts := string_to_array(chunks[chunk + 1], chr(9));
+            end if;
+            k := (n - 1) % 64 + 1;
+            name := split_part(parts[k + 1], chr(10), 1);
+            of_ := split_part(split_part(array_to_string(parts[:k], chr(9)), chr(10), -1), chr(9), 1);
+            if of_ <> '' then
+                name := name || '@' || of_;
+            end if;
+        end if;
+        addresses := addresses || name;
+    end loop;
+    return addresses;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.block_numbers(kind text, value text, chunks text[], mixed integer, odd text[])
@@ -3607,6 +3627,32 @@ begin
     return numbers;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.block_peers(client_ip inet[], origin_ip inet[], network inet)
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+    -- Without a network there are none.
+    low   constant integer := case when masklen(network) > 0
+        then width_bucket(set_masklen(network, masklen(network) - 1), client_ip) else 0 end + 1;
+    high  constant integer := coalesce(width_bucket(set_masklen(broadcast(network), case family(network) when 4 then 32
+        else 128 end), client_ip), 0);
+    peers integer[] := '{}';
+begin
+    for i in low..high loop
+        if client_ip[i] <<= network then
+            peers := peers || i;
+        end if;
+    end loop;
+    if origin_ip is null then
+        return peers;
+    end if;
+    return array(select unnest(peers)
+        union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network order by 1);
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.block_queues(its bit varying[], kinds smallint[], lengths smallint[], prefixes text[], octets bytea[], texts text[], mails integer[])
  RETURNS text[]
  LANGUAGE plpgsql
@@ -3630,13 +3676,13 @@ begin
         cross join lateral (select case q.form when 1 then (q.rest + 1) / 2 when 2 then (q.rest + 3) / 4 * 3
             else 16 end as width offset 0) w
         cross join lateral (
-            select i as mail, (row_number() over ())::integer as nth from generate_series(1, length(q.bits)) i
-            where mails is null and get_bit(q.bits, i - 1) = 1
+            select p.mail, p.nth::integer from unnest(case when mails is null then tap25_internal.bit_positions(q.bits)
+                end) with ordinality p (mail, nth)
             union all select i, bit_count(substring(q.bits for i))::integer from unnest(mails) i
                 where get_bit(q.bits, i - 1) = 1) m);
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying, back smallint[], peer smallint[], server smallint[], client_ip inet[], origin_ip inet[], server_ip inet[], addresses text[], mixed integer, odd text[], kind text, value text, network inet)
+CREATE OR REPLACE FUNCTION tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying, back smallint[], sides smallint[], client_ip inet[], origin_ip inet[], server_ip inet[], addresses text[], mixed integer, odd text[], kind text, value text, network inet)
  RETURNS integer[]
  LANGUAGE plpgsql
  STABLE
@@ -3645,12 +3691,14 @@ AS $function$
 declare
     wanted integer[];
     mails  integer[];
+    first  integer;
+    others integer;
+    places integer[] := '{}';
 begin
     if kind = 'server' then
-        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network or ip = network);
+        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network);
     elsif kind = 'client' then
-        wanted := array(select i from unnest(client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
-            union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network);
+        wanted := tap25_internal.block_peers(client_ip, origin_ip, network);
     else
         wanted := tap25_internal.block_numbers(kind, value, addresses, mixed, odd);
     end if;
@@ -3661,25 +3709,34 @@ begin
     elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
         mails := tap25_internal.positions_of(sender, wanted);
     else
-        wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
-        if fresh is null then
-            mails := wanted;
-        else
-            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have
-            -- begun.
-            mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
-                union all select b.mail
-                from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back))
-                    with ordinality b (mail, back, nth)
-                where b.mail - b.nth - b.back = any (wanted) order by 1);
+        wanted := tap25_internal.positions_of(sides, wanted); -- sessions
+        mails := wanted;
+        if fresh is not null then
+            -- The mails that begin these sessions. All others of these sessions come after the first of them. Of the
+            -- mails that begin no session, some are before it. Up to the n-th one, mail - n sessions have begun.
+            mails := tap25_internal.bit_positions(fresh, wanted);
+            first := mails[1];
+            others := first - wanted[1];
+            mails := array(select unnest(mails)
+                union all select b.mail + first
+                from rows from (unnest(tap25_internal.bit_positions(~substring(fresh from first + 1))),
+                    unnest(back[others + 1:])) with ordinality b (mail, back, nth)
+                where b.mail + first - b.nth - others - b.back = any (wanted) order by 1);
         end if;
     end if;
     if heads is null then
         return mails;
     end if;
-    return array(select r from unnest(tap25_internal.bit_positions(heads, mails),
-            tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m))) u (first, next)
-        cross join lateral generate_series(first, next - 1) r order by r);
+    -- The rows of a mail are its first, and those after it that are the first of none.
+    heads := heads || B'1';
+    foreach first in array tap25_internal.bit_positions(heads, mails) loop
+        loop
+            places := places || first;
+            exit when get_bit(heads, first) = 1;
+            first := first + 1;
+        end loop;
+    end loop;
+    return places;
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.block_starts(partition regclass, most integer, octets integer, OUT times timestamp with time zone[], OUT rows tid[])
@@ -3869,8 +3926,8 @@ begin
             if not again then
                 execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I
                     for values from (%L) to (%L)', tap25_internal.blocks_name(which), which, which + 1);
-                perform tap25_internal.show_packed();
             end if;
+            perform tap25_internal.show_packed();
             exit;
         exception when lock_not_available then
             if attempt = 20 then
@@ -4082,6 +4139,9 @@ begin
     perform tap25_internal.check_seen_in(network, seen_in);
     if mailbox !~ '@([[].*]|[^.]+([.][^.]+)+)$' then
         raise warning 'the mailbox''s domain has no dot, or one too many: it opens and keeps only mail whose address is written so';
+    end if;
+    if its_domain ~ '[,;]' then
+        raise warning 'the domain has a comma or a semicolon: it opens and keeps only mail whose address is written so';
     end if;
     if its_domain ~ '[*%]' or mailbox ~ '^[*%]' then
         raise warning 'there are no wildcards: the target is the address with * or %% in it';
@@ -4346,20 +4406,34 @@ begin
         using sensors, xids, first, last, found_;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.day_rows(which date)
+CREATE OR REPLACE FUNCTION tap25_internal.day_rows(start timestamp without time zone, divided boolean, minutes boolean)
  RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
  LANGUAGE sql
  STABLE
 BEGIN ATOMIC
- SELECT x.seen_at,
-     x.e
-    FROM (tap25_internal.blocks k
-      CROSS JOIN LATERAL ( SELECT (k.first_at + ((m.micros)::double precision * '00:00:00.000001'::interval)) AS seen_at,
-             p.e
-            FROM (tap25_internal.block_times(k.at, k.at_long) m(micros, mail)
-              JOIN LATERAL tap25_internal.unpack(k.*) p(mail, link, e) ON ((p.mail = m.mail)))
-           ORDER BY m.mail) x)
-   WHERE ((k.day = day_rows.which) AND tap25_internal.unpacks(day_rows.which));
+ SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hours(day_rows.start, day_rows.minutes) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= (day_rows.start AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((day_rows.start + '1 day'::interval) AT TIME ZONE 'UTC'::text)) AND day_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows(day_rows.start, (day_rows.start + '1 day'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= (day_rows.start AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((day_rows.start + '1 day'::interval) AT TIME ZONE 'UTC'::text)) AND (NOT day_rows.divided));
 END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.days_over(quiet interval)
@@ -4470,6 +4544,29 @@ CREATE OR REPLACE FUNCTION tap25_internal.digest_with(digest bytea, line tap25.m
  STABLE
 RETURN sha256((digest || convert_to(((row_to_json(line))::text || '
 '::text), 'UTF8'::name)));
+
+CREATE OR REPLACE FUNCTION tap25_internal.divides(start timestamp without time zone, hour boolean)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
+AS $function$
+declare
+    -- Where the last day or hour ends, and how many hours and days have followed one another.
+    state   constant text[]    := string_to_array(current_setting('tap25.planned', true), '|');
+    last    constant timestamp := state[1];
+    follows constant boolean   := coalesce(case when hour then last = start
+        else last <= start and last = last::date end, false); -- there may be other days between days
+    hours   constant integer   := case when follows then state[2]::integer else 0 end + hour::integer;
+    days    constant integer   := case when follows or hour then coalesce(state[3]::integer, 0) else 0 end
+        + (not hour)::integer;
+    divided constant boolean   := case when hour then hours <= 3 else days <= 2 end;
+begin
+    perform set_config('tap25.planned', concat_ws('|', case when hour then start + interval '1 hour'
+        when divided then start else start + interval '1 day' end, hours, days), true);
+    return divided;
+end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.domain_of(address text)
  RETURNS text
@@ -5134,6 +5231,462 @@ CREATE OR REPLACE FUNCTION tap25_internal.hop_links(a tap25.mail_once, b tap25.m
  IMMUTABLE PARALLEL SAFE
 RETURN (SELECT CASE WHEN ((l.links && '{recipient,orcpt}'::text[]) AND (l.links && '{sender,envid}'::text[]) AND (l.links && '{orcpt,envid,size,address}'::text[])) THEN l.links ELSE NULL::text[] END AS "case" FROM (SELECT array_remove(ARRAY[CASE WHEN (lower((hop_links.a).rcpt_to) = lower((hop_links.b).rcpt_to)) THEN 'recipient'::text ELSE NULL::text END, CASE WHEN ((lower((hop_links.a).rcpt_to) <> lower((hop_links.b).rcpt_to)) AND (lower(COALESCE((hop_links.a).orcpt, (hop_links.a).rcpt_to)) = lower(COALESCE((hop_links.b).orcpt, (hop_links.b).rcpt_to)))) THEN 'orcpt'::text ELSE NULL::text END, CASE WHEN (lower((hop_links.a).mail_from) = lower((hop_links.b).mail_from)) THEN 'sender'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).envid = (hop_links.b).envid) THEN 'envid'::text ELSE NULL::text END, CASE WHEN ((((hop_links.b).message_bytes - (hop_links.a).message_bytes) >= 1) AND (((hop_links.b).message_bytes - (hop_links.a).message_bytes) <= 4096)) THEN 'size'::text ELSE NULL::text END, CASE WHEN ((hop_links.a).server_ip = ANY (ARRAY[(hop_links.b).client_ip, (hop_links.b).origin_ip])) THEN 'address'::text ELSE NULL::text END, CASE WHEN ((hop_links.b).seen_at >= (hop_links.a).seen_at) THEN 'time'::text ELSE NULL::text END], NULL::text) AS links) l WHERE (((hop_links.a).outcome = 'accepted'::tap25.outcome) AND ((hop_links.a).client_ip <> (hop_links.b).client_ip) AND ((hop_links.b).seen_at < ((hop_links.a).seen_at + '5 days'::interval)) AND (((hop_links.b).seen_at >= (hop_links.a).seen_at) OR ((NOT ((hop_links.a).sensors && (hop_links.b).sensors)) AND ((hop_links.b).seen_at >= ((hop_links.a).seen_at - '00:00:01'::interval)))) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).envid IS NULL) OR ((hop_links.b).envid IS NULL)) AND (((hop_links.a).envid = (hop_links.b).envid) OR ((hop_links.a).message_bytes <= (hop_links.b).message_bytes) OR (num_nulls((hop_links.a).message_bytes, (hop_links.b).message_bytes) > 0))));
 
+CREATE OR REPLACE FUNCTION tap25_internal.hour_rows(start timestamp without time zone, divided boolean)
+ RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:00:00'::interval), (hour_rows.start + '00:05:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:05:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:05:00'::interval), (hour_rows.start + '00:10:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:05:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:10:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:10:00'::interval), (hour_rows.start + '00:15:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:10:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:15:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:15:00'::interval), (hour_rows.start + '00:20:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:15:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:20:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:20:00'::interval), (hour_rows.start + '00:25:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:20:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:25:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:25:00'::interval), (hour_rows.start + '00:30:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:25:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:30:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:30:00'::interval), (hour_rows.start + '00:35:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:30:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:35:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:35:00'::interval), (hour_rows.start + '00:40:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:35:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:40:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:40:00'::interval), (hour_rows.start + '00:45:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:40:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:45:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:45:00'::interval), (hour_rows.start + '00:50:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:45:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:50:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:50:00'::interval), (hour_rows.start + '00:55:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:50:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '00:55:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows((hour_rows.start + '00:55:00'::interval), (hour_rows.start + '01:00:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hour_rows.start + '00:55:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND hour_rows.divided)
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.part_rows(hour_rows.start, (hour_rows.start + '01:00:00'::interval)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= (hour_rows.start AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hour_rows.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (NOT hour_rows.divided));
+END;
+
+CREATE OR REPLACE FUNCTION tap25_internal.hours(start timestamp without time zone, minutes boolean)
+ RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '00:00:00'::interval), (tap25_internal.divides((hours.start + '00:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '00:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '01:00:00'::interval), (tap25_internal.divides((hours.start + '01:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '01:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '02:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '02:00:00'::interval), (tap25_internal.divides((hours.start + '02:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '02:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '03:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '03:00:00'::interval), (tap25_internal.divides((hours.start + '03:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '03:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '04:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '04:00:00'::interval), (tap25_internal.divides((hours.start + '04:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '04:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '05:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '05:00:00'::interval), (tap25_internal.divides((hours.start + '05:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '05:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '06:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '06:00:00'::interval), (tap25_internal.divides((hours.start + '06:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '06:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '07:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '07:00:00'::interval), (tap25_internal.divides((hours.start + '07:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '07:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '08:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '08:00:00'::interval), (tap25_internal.divides((hours.start + '08:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '08:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '09:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '09:00:00'::interval), (tap25_internal.divides((hours.start + '09:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '09:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '10:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '10:00:00'::interval), (tap25_internal.divides((hours.start + '10:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '10:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '11:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '11:00:00'::interval), (tap25_internal.divides((hours.start + '11:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '11:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '12:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '12:00:00'::interval), (tap25_internal.divides((hours.start + '12:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '12:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '13:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '13:00:00'::interval), (tap25_internal.divides((hours.start + '13:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '13:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '14:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '14:00:00'::interval), (tap25_internal.divides((hours.start + '14:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '14:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '15:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '15:00:00'::interval), (tap25_internal.divides((hours.start + '15:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '15:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '16:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '16:00:00'::interval), (tap25_internal.divides((hours.start + '16:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '16:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '17:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '17:00:00'::interval), (tap25_internal.divides((hours.start + '17:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '17:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '18:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '18:00:00'::interval), (tap25_internal.divides((hours.start + '18:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '18:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '19:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '19:00:00'::interval), (tap25_internal.divides((hours.start + '19:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '19:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '20:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '20:00:00'::interval), (tap25_internal.divides((hours.start + '20:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '20:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '21:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '21:00:00'::interval), (tap25_internal.divides((hours.start + '21:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '21:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '22:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '22:00:00'::interval), (tap25_internal.divides((hours.start + '22:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '22:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '23:00:00'::interval) AT TIME ZONE 'UTC'::text)))
+ UNION ALL
+  SELECT u.seen_at,
+     u.e
+    FROM ( SELECT f.seen_at,
+             f.e
+            FROM tap25_internal.hour_rows((hours.start + '23:00:00'::interval), (tap25_internal.divides((hours.start + '23:00:00'::interval), true) AND hours.minutes)) f(seen_at, e),
+             ( VALUES (1)) o
+         UNION ALL
+          SELECT NULL::timestamp with time zone AS timestamptz,
+             NULL::tap25_internal.envelopes AS envelopes
+           WHERE false) u
+   WHERE ((u.seen_at >= ((hours.start + '23:00:00'::interval) AT TIME ZONE 'UTC'::text)) AND (u.seen_at < ((hours.start + '24:00:00'::interval) AT TIME ZONE 'UTC'::text)));
+END;
+
 CREATE OR REPLACE FUNCTION tap25_internal.index_blocks(which date, target regclass, start integer, many integer, rows bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -5424,6 +5977,17 @@ begin
     end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.limit_statistics(target regclass, most integer, others name[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+    execute (select format('alter table %s ', target)
+            || string_agg(format('alter column %I set statistics %s', attname, most), ', ')
+        from pg_attribute where attrelid = target and attnum > 0 and not attisdropped and attname <> all (others));
+end $function$;
+
 CREATE OR REPLACE FUNCTION tap25_internal.load_column()
  RETURNS text
  LANGUAGE sql
@@ -5689,10 +6253,13 @@ AS $function$
 declare
     name constant text := tap25_internal.partition_name(day);
 begin
-    execute format('create table tap25_internal.%I (like tap25_internal.envelopes including defaults including constraints)', name);
+    execute format('create table tap25_internal.%I
+        (like tap25_internal.envelopes including defaults including constraints)', name);
+    perform tap25_internal.limit_statistics(('tap25_internal.' || name)::regclass, 10, '{seen_at}');
     perform tap25_internal.index_day(day);
-    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I for values from (%L) to (%L)', name,
-                   to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00', to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
+    execute format('alter table tap25_internal.envelopes attach partition tap25_internal.%I
+        for values from (%L) to (%L)', name, to_char(day::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00',
+        to_char((day + 1)::timestamp, 'YYYY-MM-DD') || ' 00:00:00+00');
     perform tap25_internal.open_partition(('tap25_internal.' || name)::regclass);
 end $function$;
 
@@ -6118,7 +6685,7 @@ begin
         execute format('create table tap25_internal.%I
             (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
-        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
+        perform tap25_internal.skip_arrays(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
     select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
     for n in 1..coalesce(cardinality(times), 0) loop
@@ -6132,6 +6699,10 @@ begin
     end if;
     if not again then
         execute format('alter table tap25_internal.%I add primary key (day, number)', name);
+    end if;
+    if start + cardinality(times) > 1000 then -- fewer lines are read as quickly without an index
+        execute format('create index if not exists %I on tap25_internal.%I (day, last_at, first_at)',
+            name || '_times', name);
     end if;
     perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start,
         cardinality(times), packed);
@@ -6150,8 +6721,8 @@ declare
     hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
-    of_block tap25_internal.envelopes[];
     p        record;
+    b        tap25_internal.blocks;
 begin
     if kind in ('client', 'server') then
         network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
@@ -6162,12 +6733,13 @@ begin
         -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
-        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u)
-            from tap25_internal.%I b where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
-            order by number', tap25_internal.blocks_name(p.day))
-            using since, before, p.blocks, kind, value, network
+        -- A variable leaves the arrays of a block in TOAST until they are used. A query that calls unpack copies them
+        -- all.
+        for b in execute format('select * from tap25_internal.%I where last_at >= $1 and first_at < $2
+                and ($3 is null or number = any ($3)) order by number', tap25_internal.blocks_name(p.day))
+            using since, before, p.blocks
         loop
-            found_ := found_ || of_block;
+            found_ := found_ || array(select u.e from tap25_internal.unpack(b, kind, value, network) u);
             if cardinality(found_) > 1000 then
                 return query execute question using value, since, before, found_;
                 found_ := '{}';
@@ -6446,6 +7018,31 @@ begin
     perform tap25_internal.check_target(mailbox, domain, network, seen_in);
 end $function$;
 
+CREATE OR REPLACE FUNCTION tap25_internal.part(source text, since text, before text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN format('select u.seen_at, u.e from (
+        select f.seen_at, f.e from tap25_internal.%s f, (values (1)) o
+        union all select null::timestamptz, null::tap25_internal.envelopes where false) u
+    where u.seen_at >= %s and u.seen_at < %s'::text, source, since, before);
+
+CREATE OR REPLACE FUNCTION tap25_internal.part_rows(since timestamp without time zone, before timestamp without time zone)
+ RETURNS TABLE(seen_at timestamp with time zone, e tap25_internal.envelopes)
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT x.seen_at,
+     x.e
+    FROM (tap25_internal.blocks k
+      CROSS JOIN LATERAL ( SELECT (k.first_at + (((m.t).micros)::double precision * '00:00:00.000001'::interval)) AS seen_at,
+             (p.u).e AS e,
+             random() AS apart
+            FROM (( SELECT tap25_internal.block_times(k.at, k.at_long) AS t) m
+              LEFT JOIN LATERAL ( SELECT tap25_internal.unpack(k.*) AS u) p ON (((p.u).mail = (m.t).mail)))) x)
+   WHERE ((k.day = (part_rows.since)::date) AND (k.first_at < (part_rows.before AT TIME ZONE 'UTC'::text)) AND (k.last_at >= (part_rows.since AT TIME ZONE 'UTC'::text)) AND tap25_internal.unpacks(part_rows.since, part_rows.before));
+END;
+
 CREATE OR REPLACE FUNCTION tap25_internal.partition_name(day date)
  RETURNS text
  LANGUAGE sql
@@ -6502,11 +7099,15 @@ CREATE OR REPLACE FUNCTION tap25_internal.positions_of(list smallint[], wanted i
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-    if cardinality(wanted) < 20 then
+    if cardinality(wanted) = 1 then
+        return array_positions(list, wanted[1]::smallint);
+    elsif cardinality(wanted) < 9 then
         return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p
             order by p);
     end if;
-    return array(select l.i from unnest(list) with ordinality l (v, i) join unnest(wanted) w on w = l.v order by l.i);
+    -- OFFSET 0: in a list of columns, and not in FROM, the server gives what unnest returns without storing it.
+    return array(select l.i from (select unnest(list) as v, generate_subscripts(list, 1) as i offset 0) l
+        join unnest(wanted) w on w = l.v order by l.i);
 end $function$;
 
 CREATE OR REPLACE FUNCTION tap25_internal.print_hash(kind text, value text)
@@ -6661,6 +7262,8 @@ AS $function$
         when state = '55000' and message ~ '^the answer has changed' then 'the answer changed meanwhile: ask again'
         when state = '25006' then 'it is read-only, and cannot record the question'
         when state in ('3F000', '42P01', '42883') then 'it has no such question: its schema is older, or none of tap25'
+        when state = '22023' and message ~ '^a party is a mailbox or a domain'
+            then 'it refuses the question: a party is a mailbox, or a domain with a dot'
         when state ~ '^22' then 'it refuses the question, or what it sent is no row of mail'
         else 'error ' || state end
 $function$;
@@ -6810,12 +7413,14 @@ CREATE OR REPLACE FUNCTION tap25_internal.show_packed()
  SET "TimeZone" TO 'UTC'
 AS $function$
 declare
-    none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
-    arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
-            select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
-            union all %s) u where u.seen_at >= %L and u.seen_at < %L',
-            d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
-        ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
+    arms text := coalesce((select string_agg(tap25_internal.part(format(case
+                when d.blocks < 24 * 4 then 'part_rows(%1$L, %2$L)'
+                else 'day_rows(%1$L, tap25_internal.divides(%1$L, false), %3$L)' end,
+                d.day::timestamp, (d.day + 1)::timestamp, d.blocks >= 24 * 12 * 8),
+                quote_literal(d.day || ' 00:00:00+00'), quote_literal(d.day + 1 || ' 00:00:00+00')),
+                ' union all ' order by d.day)
+            from (select day, sum(blocks) as blocks from tap25_internal.packs group by day) d),
+        'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false');
     columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
         where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped
             and attname <> 'seen_at');
@@ -6863,17 +7468,12 @@ begin
     return coalesce(bytes, pg_indexes_size(which));
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.skip_statistics(target regclass)
+CREATE OR REPLACE FUNCTION tap25_internal.skip_arrays(target regclass)
  RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-begin
-    execute (select format('alter table %s ', target)
-            || string_agg(format('alter column %I set statistics 0', attname), ', ')
-        from pg_attribute where attrelid = target and attnum > 0
-            and attname <> all ('{day,number,rows,first_at,last_at}'));
-end $function$;
+ LANGUAGE sql
+BEGIN ATOMIC
+ SELECT tap25_internal.limit_statistics(target, 0, '{day,number,rows,first_at,last_at}'::name[]) AS limit_statistics;
+END;
 
 CREATE OR REPLACE FUNCTION tap25_internal.span(length interval)
  RETURNS text
@@ -7004,7 +7604,7 @@ RETURN COALESCE(mailbox, domain, (abbrev(network) || COALESCE((' in '::text || s
 CREATE OR REPLACE FUNCTION tap25_internal.unpack(b tap25_internal.blocks, kind text DEFAULT NULL::text, value text DEFAULT NULL::text, network inet DEFAULT NULL::inet)
  RETURNS TABLE(mail integer, link bigint, e tap25_internal.envelopes)
  LANGUAGE plpgsql
- STABLE COST 1e+06 ROWS 8000
+ STABLE COST 1e+07 ROWS 8000
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_memoize TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -7023,9 +7623,8 @@ declare
     sensor          constant text[]  := b.sensor;
     network_        constant text[]  := b.network;
     addresses_      constant text[]  := b.addresses;
-    -- Arrays and bits that are used more than once.
-    rcpt            constant smallint[]  := b.rcpt;
-    sender          constant smallint[]  := b.sender;
+    -- Arrays and bits that are used more than once. What a record has is not taken apart.
+    flat            record;
     fresh           constant bit varying := b.fresh || '';
     heads           constant bit varying := b.heads || '';
     positions       integer[]; -- if only some rows are asked for
@@ -7036,21 +7635,24 @@ declare
     i               integer;
     m               integer;
 begin
+    select b.rcpt || '{}' as rcpt, b.sender || '{}' as sender into flat;
     if kind is not null then
-        positions := tap25_internal.block_rows(heads, rcpt, sender, fresh, b.back, b.peer, b.server, client_ip,
-            origin_ip, server_ip, addresses_,
-            b.mixed, b.odd_addresses, kind, value, network);
+        positions := tap25_internal.block_rows(heads, flat.rcpt, flat.sender, fresh,
+            case when kind in ('client', 'server') then b.back end,
+            case kind when 'client' then b.peer when 'server' then b.server end, client_ip, origin_ip, server_ip,
+            addresses_, b.mixed, b.odd_addresses, kind, value, network);
         if cardinality(positions) = 0 then
             return;
-        elsif cardinality(positions) < 200 then -- of more rows, all addresses and queue IDs are found sooner than some
+        elsif cardinality(positions) < 1000 then -- of more rows, all addresses and queue IDs are found sooner than some
             foreach i in array positions loop
                 m := coalesce(bit_count(substring(heads for i))::integer, i);
                 if m is distinct from mails[cardinality(mails)] then
                     mails := mails || m;
-                    numbers := numbers || sender[m]::integer;
+                    numbers := numbers || flat.sender[m]::integer;
                 end if;
-                numbers := numbers || rcpt[i]::integer;
+                numbers := numbers || flat.rcpt[i]::integer;
             end loop;
+            numbers := array(select distinct n from unnest(numbers) n order by n);
         end if;
     end if;
     addresses := tap25_internal.block_addresses(addresses_, b.odd_addresses, numbers);
@@ -7063,15 +7665,15 @@ begin
         a.lost_bytes[k.i], a.mail_no[k.i], a.client_port[s.i], a.server_port[v.i], a.outcome[k.i], a.mail_code[k.i],
             a.rcpt_code[k.i],
         a.data_code[k.i], a.flags[k.i], a.auth[v.i], client_ip[p.i], server_ip[v.i], sensor[v.i],
-        addresses[case when numbers is null then a.sender[m.i] else array_position(numbers,
-            a.sender[m.i]::integer) end],
-        addresses[case when numbers is null then a.rcpt[r.i] else array_position(numbers, a.rcpt[r.i]::integer) end],
-        helo[p.i], queues[case when mails is null then m.i else array_position(mails, m.i) end], mail_from_raw[m.i],
+        -- Numbers and mails are in order, so width_bucket finds where one is among them.
+        addresses[coalesce(width_bucket(a.sender[m.i], numbers), a.sender[m.i])],
+        addresses[coalesce(width_bucket(a.rcpt[r.i], numbers), a.rcpt[r.i])],
+        helo[p.i], queues[coalesce(width_bucket(m.i, mails), m.i)], mail_from_raw[m.i],
             rcpt_to_raw[r.i],
         envid[m.i], orcpt[r.i], tls_server_name[p.i], origin_ip[p.i], network_[v.i], a.origin_port[s.i],
             a.origin_by[v.i])::tap25_internal.envelopes
     -- Concatenation with an empty array decompresses an array once. Otherwise each element that is taken would do so.
-    from (select rcpt || '{}' as rcpt, sender || '{}' as sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long
+    from (select flat.rcpt, flat.sender, b.kind || '{}' as kind, b.at || '{}' as at, b.at_long
         || '{}' as at_long,
             b.back || '{}' as back, b.size || '{}' as size, b.size_long || '{}' as size_long,
             b.declared || '{}' as declared, b.declared_long || '{}' as declared_long, b.link || '{}' as link,
@@ -7096,31 +7698,37 @@ begin
             + greatest(coalesce(a.size[m.i], a.size_long[m.i]), 0) as declared offset 0) z;
 end $function$;
 
-CREATE OR REPLACE FUNCTION tap25_internal.unpacks(which date)
+CREATE OR REPLACE FUNCTION tap25_internal.unpacks(since timestamp without time zone, before timestamp without time zone)
  RETURNS boolean
  LANGUAGE plpgsql
  STABLE PARALLEL RESTRICTED
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET "DateStyle" TO 'ISO, YMD'
 AS $function$
 declare
-    most    constant bigint := 5000000;
-    now_    constant text   := statement_timestamp()::text;
-    before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
-    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
-        + case when same then before[2]::bigint else 0 end;
+    most  constant bigint       := 5000000;
+    now_  constant text         := statement_timestamp()::text;
+    state constant text[]       := string_to_array(current_setting('tap25.unpacked', true), '|');
+    same  constant boolean      := state[1] is not distinct from now_; -- not the first part of the statement
+    past  constant tsmultirange := case when same then state[2] else '{}' end;
+    -- A statement may read a part several times, as mail_between does.
+    more  constant tsmultirange := tsmultirange(tsrange(since, before)) - past;
+    rows  numeric := case when same then state[3]::numeric else 0 end;
 begin
-    if same and which::text = any (string_to_array(before[3], ' ')) then
-        return true; -- a statement may read a day several times, as mail_between does
+    if isempty(more) then
+        return true;
     end if;
-    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
+    rows := rows + (select coalesce(sum(p.rows), 0) from tap25_internal.packs p where p.day = since::date)
+        * (select sum(extract(epoch from upper(r) - lower(r))) from unnest(more) r) / 86400;
+    if rows > most and (select sum(upper(r) - lower(r)) from unnest(past + more) r) > interval '1 day'
+        and current_setting('tap25.unpack', true) is distinct from 'all' then
         raise 'this statement would unpack more than % rows of packed days', most
             using errcode = 'program_limit_exceeded',
-            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
+            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time, as a '
+                || 'constant: which blocks are of the time is decided before now() is known. '
                 || 'SET tap25.unpack = ''all'' allows it.';
     end if;
-    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
-        || which), true);
+    perform set_config('tap25.unpacked', concat_ws('|', now_, past + more, round(rows)), true);
     return true;
 end $function$;
 
@@ -7846,8 +8454,9 @@ COMMENT ON FUNCTION tap25_internal.bit_positions(bit varying,integer[]) IS 'Retu
 COMMENT ON FUNCTION tap25_internal.bits_for(bigint) IS 'Returns how many bits of a hash the indexes of a day of so many rows have.';
 COMMENT ON FUNCTION tap25_internal.block_addresses(text[],text[],integer[]) IS 'Returns addresses of a block, those of some numbers or all.';
 COMMENT ON FUNCTION tap25_internal.block_numbers(text,text,text[],integer,text[]) IS 'Returns the numbers of the addresses of a block that a question is about.';
+COMMENT ON FUNCTION tap25_internal.block_peers(inet[],inet[],inet) IS 'Returns the peers of a block that are in a network, or that a proxy says are.';
 COMMENT ON FUNCTION tap25_internal.block_queues(bit varying[],smallint[],smallint[],text[],bytea[],text[],integer[]) IS 'Returns the queue IDs of some mails of a block, or of all.';
-COMMENT ON FUNCTION tap25_internal.block_rows(bit varying,smallint[],smallint[],bit varying,smallint[],smallint[],smallint[],inet[],inet[],inet[],text[],integer,text[],text,text,inet) IS 'Returns the positions of the rows of a block that a question may be about.';
+COMMENT ON FUNCTION tap25_internal.block_rows(bit varying,smallint[],smallint[],bit varying,smallint[],smallint[],inet[],inet[],inet[],text[],integer,text[],text,text,inet) IS 'Returns the positions of the rows of a block that a question may be about.';
 COMMENT ON FUNCTION tap25_internal.block_starts(regclass,integer,integer) IS 'Returns where the blocks of a day begin: times, and places of rows.';
 COMMENT ON FUNCTION tap25_internal.block_times(integer[],bigint[]) IS 'Returns the times of the mails of a block.';
 COMMENT ON FUNCTION tap25_internal.blocks_name(date) IS 'Returns the name of the partition of a packed day.';
@@ -7884,12 +8493,13 @@ COMMENT ON FUNCTION tap25_internal.coverage_over(interval) IS 'Days that are ove
 COMMENT ON FUNCTION tap25_internal.date_loads(text,text[],date[],date[]) IS 'Notes the first and the last day of the rows of segments that the same transaction has entered in loads. For sensors, under their own name.';
 COMMENT ON FUNCTION tap25_internal.day_bucket(date) IS 'Returns the name of the function that a day''s indexes of addresses call. A wrong answer would cost time only.';
 COMMENT ON FUNCTION tap25_internal.day_leaves(date,timestamp with time zone[],bigint[]) IS 'The part of case_leaves about a day that is not packed.';
-COMMENT ON FUNCTION tap25_internal.day_rows(date) IS 'Returns the rows of a packed day, with their times apart.';
+COMMENT ON FUNCTION tap25_internal.day_rows(timestamp without time zone,boolean,boolean) IS 'Returns the rows of a packed day, by its hours or at once.';
 COMMENT ON FUNCTION tap25_internal.days_over(interval) IS 'Returns the days that are over and to which nothing was loaded for an interval, with what is due for them. For sensors, which see no count, and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_to_pack(interval,interval) IS 'Returns the days before today that are older than a number of days, into which nothing was loaded for some time, and that have rows that are not packed. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.days_with(text,text,timestamp with time zone,timestamp with time zone) IS 'Returns the days that may have a value, in a time range: those that no summary rules out. Kind is mail_from, rcpt_to, from_domain, to_domain, client or server; value null is any.';
 COMMENT ON FUNCTION tap25_internal.decide_warrant(bigint,text,text) IS 'Records that a warrant is approved or refused, by an approver who is neither its applicant nor one of its auditors.';
 COMMENT ON FUNCTION tap25_internal.digest_with(bytea,tap25.mail_once) IS 'Returns the digest of an answer''s rows up to and with a row, from that of the rows before it.';
+COMMENT ON FUNCTION tap25_internal.divides(timestamp without time zone,boolean) IS 'Returns whether the plan of a statement divides a day or an hour into its parts.';
 COMMENT ON FUNCTION tap25_internal.domain_of(text) IS 'Returns the domain of an address in lower case, or null if it has none.';
 COMMENT ON FUNCTION tap25_internal.dropped_days(date[]) IS 'Returns those of the days that expiry has dropped and that have no rows now. For sensors.';
 COMMENT ON FUNCTION tap25_internal.end_all_blockers(date,interval) IS 'As end_blockers, which calls it, for any day.';
@@ -7921,6 +8531,8 @@ COMMENT ON FUNCTION tap25_internal.has_links(text,bytea,bigint[],bytea[]) IS 'Wh
 COMMENT ON FUNCTION tap25_internal.has_partition(date) IS 'Returns whether a day has a partition now, even if another transaction has only just committed it.';
 COMMENT ON FUNCTION tap25_internal.held_leaves(date[]) IS 'The leaves of the rows of held that are of some days. For administrators, who sign what is kept.';
 COMMENT ON FUNCTION tap25_internal.hop_links(tap25.mail_once,tap25.mail_once) IS 'Returns what links one mail to another as its next hop; null if that is too little. mail_hops explains the words.';
+COMMENT ON FUNCTION tap25_internal.hour_rows(timestamp without time zone,boolean) IS 'Returns the rows of an hour of a packed day, in parts of five minutes or at once.';
+COMMENT ON FUNCTION tap25_internal.hours(timestamp without time zone,boolean) IS 'Returns the rows of the hours of a packed day.';
 COMMENT ON FUNCTION tap25_internal.index_blocks(date,regclass,integer,integer,bigint) IS 'Notes which blocks have a value.';
 COMMENT ON FUNCTION tap25_internal.index_day(date) IS 'Makes a day''s four indexes of addresses in the width in force, in place of those that it has.';
 COMMENT ON FUNCTION tap25_internal.is_distributed() IS 'Returns whether the rows are divided among several machines.';
@@ -7941,6 +8553,7 @@ COMMENT ON FUNCTION tap25_internal.leaf_of(text) IS 'Returns the expression of t
 COMMENT ON FUNCTION tap25_internal.leave_regions() IS 'Closes this session''s connections to regions.';
 COMMENT ON FUNCTION tap25_internal.leaves_query(text,text) IS 'Returns the query of the days and leaves of rows that are aside.';
 COMMENT ON FUNCTION tap25_internal.let_roles_connect() IS 'Lets the roles that exist connect to this database, if its owner calls it.';
+COMMENT ON FUNCTION tap25_internal.limit_statistics(regclass,integer,name[]) IS 'Limits what ANALYZE notes of the columns of a table, but of some.';
 COMMENT ON FUNCTION tap25_internal.load_column() IS 'Returns the column of envelopes that has what links.xid names: xmin, or entered in a distributed database.';
 COMMENT ON FUNCTION tap25_internal.local_part(text) IS 'Returns the part of an address before the last @, in lower case; all of it without @.';
 COMMENT ON FUNCTION tap25_internal.lock_chain(text,bytea) IS 'Locks a chain, and returns its last link, and what its first link must name. For sensors, under their own name, and for who may drop days.';
@@ -7983,6 +8596,8 @@ COMMENT ON FUNCTION tap25_internal.packing_queues() IS 'Part of the statement of
 COMMENT ON FUNCTION tap25_internal.packing_rows() IS 'Part of the statement of pack_block: the rows.';
 COMMENT ON FUNCTION tap25_internal.packing_sessions() IS 'Part of the statement of pack_block: mails and sessions.';
 COMMENT ON FUNCTION tap25_internal.parse_target(text) IS 'Reads what target_text writes, and checks it.';
+COMMENT ON FUNCTION tap25_internal.part(text,text,text) IS 'Returns the query of the rows of a function within a time; a question about another time leaves it out.';
+COMMENT ON FUNCTION tap25_internal.part_rows(timestamp without time zone,timestamp without time zone) IS 'Returns the rows of the blocks of a packed day that have rows of a part of it, with their times apart.';
 COMMENT ON FUNCTION tap25_internal.partition_name(date) IS 'Returns the name of a day''s partition: envelopes_YYYYMMDD.';
 COMMENT ON FUNCTION tap25_internal.partitions() IS 'Returns the days that have a partition, with the octets that each takes, indexes included: select * from tap25_internal.partitions()';
 COMMENT ON FUNCTION tap25_internal.percent(numeric,boolean) IS 'A share as per cent, rounded up or down to two decimals.';
@@ -8009,7 +8624,7 @@ COMMENT ON FUNCTION tap25_internal.set_volume(bigint) IS 'Sets for how many rows
 COMMENT ON FUNCTION tap25_internal.show_packed() IS 'Makes the view mail_packed.';
 COMMENT ON FUNCTION tap25_internal.size_of(regclass) IS 'Returns the octets of a table with its indexes, on all machines.';
 COMMENT ON FUNCTION tap25_internal.size_of_indexes(regclass) IS 'Returns the octets of a table''s indexes, on all machines.';
-COMMENT ON FUNCTION tap25_internal.skip_statistics(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
+COMMENT ON FUNCTION tap25_internal.skip_arrays(regclass) IS 'Has ANALYZE leave out the arrays of blocks.';
 COMMENT ON FUNCTION tap25_internal.span(interval) IS 'A time span for people, in one unit.';
 COMMENT ON FUNCTION tap25_internal.stamp() IS 'Trigger: enters who adds a row and when, whatever was given.';
 COMMENT ON FUNCTION tap25_internal.stamp_load(text,text) IS 'Gives a segment''s line in loads, which this transaction has entered, the xmin of the rows that it copies next. For sensors, under their own name.';
@@ -8017,7 +8632,7 @@ COMMENT ON FUNCTION tap25_internal.stamp_scope() IS 'Trigger: stamps a line of s
 COMMENT ON FUNCTION tap25_internal.summarize_day(date) IS 'Makes the summary of a day; returns false if another session is making one or, to a sensor, if none is due. For sensors and administrators.';
 COMMENT ON FUNCTION tap25_internal.target_text(text,text,inet,text) IS 'Returns a target as people write it: a mailbox, a domain, an IP address or subnet, with the network it is seen in.';
 COMMENT ON FUNCTION tap25_internal.unpack(tap25_internal.blocks,text,text,inet) IS 'Returns rows of a block, those that a question may be about or all, in their order, with the number of the mail and the link that signs it.';
-COMMENT ON FUNCTION tap25_internal.unpacks(date) IS 'Returns true, or refuses a statement that unpacks several days with millions of rows.';
+COMMENT ON FUNCTION tap25_internal.unpacks(timestamp without time zone,timestamp without time zone) IS 'Returns true, or refuses a statement that unpacks millions of rows of more than a day in all.';
 COMMENT ON FUNCTION tap25_internal.valid_warrants(text) IS 'Returns the warrants that open a case to the session''s login now: warrants.id.';
 COMMENT ON FUNCTION tap25_internal.without_coverage(timestamp with time zone,timestamp with time zone,text) IS 'A sentence about days of a time that have rows of sensors without coverage, such as imported ones; empty if there are none.';
 COMMENT ON FUNCTION tap25_internal.wrong_clock(date) IS 'Returns why a day gets no partition by the clock alone, or null: it is before 1990, or more than two days ahead.';

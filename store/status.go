@@ -49,8 +49,7 @@ const rowsADay = `(select coalesce(sum(rows) / count(distinct day), 0)::bigint f
 const statusQuery = `
 with parts as (select inhrelid from pg_inherits where inhparent = 'tap25_internal.envelopes'::regclass)
 select current_setting('server_version'), (select count(*) from parts),
-       (select coalesce(sum(tap25_internal.size_of(inhrelid::regclass)), 0) from parts)
-           + case when exists (select from tap25_internal.summaries)
+       case when exists (select from tap25_internal.summaries)
              then pg_total_relation_size('tap25_internal.summaries') else 0 end
            + (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits
               where inhparent = 'tap25_internal.prints'::regclass),

@@ -20,16 +20,24 @@ type PackedStatus struct {
 	kept     *int          // how many days a new one is kept; nil: for ever
 }
 
-// packedStatus adds packed days to the status, of which Bytes and Rows are already those of the others and of all.
+// packedStatus adds days to the status, packed or not, of which Bytes and Rows are already those of the other tables and
+// of all.
 func (db *DB) packedStatus(ctx context.Context, s *Status) error {
 	var packed int64
 	err := db.conn.QueryRow(ctx, `select count(distinct day), coalesce(sum(rows), 0)::bigint,
 		(select coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint from pg_inherits
-		 where inhparent in ('tap25_internal.blocks'::regclass, 'tap25_internal.block_prints'::regclass))
-		from tap25_internal.packs`).Scan(&s.PackedDays, &s.PackedRows, &packed)
+		 where inhparent = 'tap25_internal.block_prints'::regclass),
+		(select (t.day + r.kept)::date - t.day from (select kept from tap25.retentions order by id desc limit 1) r,
+		 (select (now() at time zone 'UTC')::date as day) t)
+		from tap25_internal.packs`).Scan(&s.PackedDays, &s.PackedRows, &packed, &s.kept)
 	if err != nil {
 		return err
 	}
+	blocks, err := db.daySizes(ctx, s)
+	if err != nil {
+		return err
+	}
+	packed += blocks
 	s.HotBytesPerRow = s.Bytes / max(s.Rows-s.PackedRows, 1)
 	s.PackedBytesPerRow = packed / max(s.PackedRows, 1)
 	s.Bytes += packed
@@ -38,30 +46,38 @@ func (db *DB) packedStatus(ctx context.Context, s *Status) error {
 	if s.PackedRows > 0 {
 		s.Growth = s.RowsADay * s.PackedBytesPerRow
 	}
-	return db.expiring(ctx, s)
+	return nil
 }
 
-// expiring asks when which octets are dropped by the retention in force.
-func (db *DB) expiring(ctx context.Context, s *Status) error {
+// daySizes adds the sizes of days that are not packed to Bytes, and returns those of the others. It notes when which
+// are dropped by the retention in force. Each size is asked for once: it takes a look at each file of the day.
+func (db *DB) daySizes(ctx context.Context, s *Status) (packed int64, err error) {
 	rows, err := db.conn.Query(ctx, `
-		with today as (select (now() at time zone 'UTC')::date as day),
-		     stored as (select kept from tap25.retentions order by id desc limit 1)
-		select greatest((p.day + 1 + r.kept)::date - t.day, 1), p.bytes, (t.day + r.kept)::date - t.day
-		from stored r cross join today t left join tap25_internal.partitions() p on true where r.kept is not null`)
+		select i.inhparent = 'tap25_internal.blocks'::regclass, tap25_internal.size_of(i.inhrelid::regclass),
+			case when c.relname ~ '_[0-9]{8}$' then greatest((to_date(right(c.relname, 8), 'YYYYMMDD') + 1 + r.kept)::date
+				- (now() at time zone 'UTC')::date, 1) end
+		from pg_inherits i join pg_class c on c.oid = i.inhrelid
+		left join (select kept from tap25.retentions order by id desc limit 1) r on true
+		where i.inhparent in ('tap25_internal.envelopes'::regclass, 'tap25_internal.blocks'::regclass)`)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.expiring = map[int]int64{}
-	var left, kept int
-	var bytes *int64
-	_, err = pgx.ForEachRow(rows, []any{&left, &bytes, &kept}, func() error {
-		s.kept = new(kept)
-		if bytes != nil {
-			s.expiring[left] += *bytes
+	var isPacked bool
+	var bytes int64
+	var left *int
+	_, err = pgx.ForEachRow(rows, []any{&isPacked, &bytes, &left}, func() error {
+		if isPacked {
+			packed += bytes
+		} else {
+			s.Bytes += bytes
+		}
+		if left != nil {
+			s.expiring[*left] += bytes
 		}
 		return nil
 	})
-	return err
+	return packed, err
 }
 
 // mostDaysAhead is how far FullIn looks.

@@ -56,7 +56,7 @@ func TestBounds_SlowSessions(t *testing.T) {
 		s.parts["open at the end"] != int64(sessions) || s.parts["evicted"] != 0 {
 		t.Errorf("%d rows, sessions %v", len(rows), s)
 	}
-	m.below(t, 64+sessions*3/1024) // 3 KiB each
+	m.below(t, 64+sessions*9/2048) // 4.5 KiB each
 }
 
 // TestBounds_FragmentsNeverCompleted sends a mail among fragments of as many datagrams as there are fragments.

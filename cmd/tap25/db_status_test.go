@@ -30,7 +30,8 @@ func TestDBStatus_ShowsGrowthAndWhenTheDiskIsFull(t *testing.T) {
 					", by the retention in force\n"}},
 		{store.Status{RowsADay: 7, PackedStatus: store.PackedStatus{Growth: 500}}, &report.Disk{Free: gib},
 			[]string{"disk 1.0 GiB free, not full within ten years, by the retention in force\n"}},
-		{store.Status{}, &report.Disk{Free: gib}, []string{"growth not known: none of the seven days before today has rows\n",
+		{store.Status{}, &report.Disk{Free: gib}, []string{
+			"growth not known: none of the seven days before today has rows\n",
 			"disk 1.0 GiB free, not known when it is full\n"}},
 		{store.Status{Servers: 3, RowsADay: 7, PackedStatus: store.PackedStatus{Growth: 500, HotGrowth: 500}}, nil,
 			[]string{"distributed over 3 servers; days are not packed\ngrowth 7 rows a day, 500 B\noldest"}},

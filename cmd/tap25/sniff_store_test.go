@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"tap25/cmd/tap25/report"
+	"tap25/store"
 	"tap25/store/storetest"
 )
 
@@ -50,6 +53,42 @@ func TestSniff_LoadsIntoTheDatabase(t *testing.T) {
 	if fmt.Sprint(rows) != fmt.Sprint(m.taken) {
 		t.Errorf("%d rows in the database, %d taken by the server; or not the same", len(rows), len(m.taken))
 	}
+}
+
+// A private cluster that was made before may not start, such as on a full disk, or need long to recover. The tap
+// listens without it, and loads when it is back.
+func TestSniff_ListensThoughThePrivateClusterDoesNotStart(t *testing.T) {
+	w := newWire(t)
+	stateHome(t)
+	d, err := store.NewDatabase(store.Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := filepath.Join(d.Cluster.DataDir(), "postgresql.auto.conf")
+	sound, err := os.ReadFile(settings)
+	if err == nil {
+		err = os.WriteFile(settings, []byte("no setting\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := w.serve()
+	s := w.sniff("--db", "local", "--retention", "never")
+	if err := w.send("192.0.2.25:25", "one", 3); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "rows in the spool", func() bool {
+		r, err := report.Ask(t.Context(), s.control)
+		return err == nil && r.Store.Waiting >= int64(len(m.taken))
+	})
+	if err := os.WriteFile(settings, sound, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "rows in the database", func() bool {
+		r, err := report.Ask(t.Context(), s.control)
+		return err == nil && rowsLoaded(r) == int64(len(m.taken))
+	})
+	s.end(syscall.SIGTERM)
 }
 
 // TestSniff_DropsWhatIsOlderThanTheRetention finds a day in the database that is years old.

@@ -84,6 +84,9 @@ func (d *Dialogue) bdatReply(c *command, r *reply) {
 		}
 		return
 	}
+	if d.messageIsOthers() {
+		d.endTransaction(Unknown) // the chunk is of another, which was missed
+	}
 	if d.mail.tx == nil {
 		if d.lost == 0 && !d.session.Midstream || codeOf(r) < 200 || r.code >= 300 {
 			return
@@ -93,13 +96,18 @@ func (d *Dialogue) bdatReply(c *command, r *reply) {
 			opens.flags = Gap
 		}
 		d.open(&opens)
+		d.mail.tx.lose()
 	}
 	tx := d.mail.tx
 	tx.chunk(c)
 	if r == nil {
+		if c.last && !d.neverAnswered() {
+			tx.missReply()
+		}
 		return
 	}
-	own := c.last && tx.rcpts.len() > 1 && (d.dialect.lmtp || !d.dialect.greeted) // it may be one recipient's
+	n := tx.rcpts.len()
+	own := c.last && (n > 0 && d.dialect.lmtp || n > 1 && !d.dialect.greeted) // it may be one recipient's
 	if r.code >= 400 && !own {
 		tx.refuseChunk(r.code)
 	}

@@ -1,5 +1,7 @@
 package smtp
 
+import "math"
+
 // certainty is what is known of where both sides stand. Octets that were missed take some of it away, and certain
 // exchanges give it back. Each of its methods is one such event; the package documentation has the table of what each
 // sets and clears.
@@ -17,7 +19,13 @@ type certainty struct {
 	clientHoleEnd  int64 // offset of the client after its last hole
 	serverHoleEnd  int64 // offset of the server after a hole in the replies, until matching has begun afresh; 0: none
 	// end of the 354 by which both sides were in step; 0: none since octets of the server were missed
-	goAhead       int64
+	goAhead int64
+	// what the client, and the server, sent up to these offsets is from before the first hole since both sides were in
+	// step; they count if uncertain is set
+	knownClient, knownServer int64
+	wasUnsettled             bool // unsettled, before that hole
+	hidden                   int  // replies since then that answer nothing that was seen
+
 	commandsUntil int64 // offset of the client up to which its commands are known to be commands, in spite of both gaps
 	doubted       bool  // octets may have been missed at the beginning, see Doubt
 	conflicted    bool  // other octets were met than were read; since then nothing has shown where both sides stand
@@ -26,16 +34,51 @@ type certainty struct {
 // midstream is the beginning of a connection without SYN: both sides had said something before.
 func (s *certainty) midstream() { s.uncertain, s.clientGap, s.serverGap = true, true, true }
 
-// lostReplies is a hole in the server's octets that ends at offset end.
-func (s *certainty) lostReplies(end int64) {
-	s.uncertain, s.serverGap, s.replyMissed = true, true, true
+// miss records that octets were missed after these offsets of the client and the server.
+func (s *certainty) miss(client, server int64) {
+	if !s.uncertain {
+		s.knownClient, s.knownServer, s.wasUnsettled = math.MaxInt64, math.MaxInt64, s.unsettled
+		s.hidden = 0
+	}
+	s.uncertain, s.knownClient, s.knownServer = true, min(s.knownClient, client), min(s.knownServer, server)
+}
+
+// answersNothing records that a reply answers nothing that was seen.
+func (s *certainty) answersNothing() { s.hidden++ }
+
+// hidesMail reports whether the client's octets that were missed may be the end of a mail, MAIL and RCPT of another:
+// each has a reply.
+func (s *certainty) hidesMail() bool { return s.knownServer < math.MaxInt64 || s.hidden >= 3 }
+
+// missedBoth reports whether octets of both sides were missed since both were in step.
+func (s *certainty) missedBoth() bool {
+	return s.knownClient < math.MaxInt64 && s.knownServer < math.MaxInt64
+}
+
+// beforeHole has the dialogue be as certain as it was before the first hole, until afterHole.
+func (s *certainty) beforeHole() {
+	s.uncertain = false
+	s.unsettled, s.wasUnsettled = s.wasUnsettled, s.unsettled
+}
+
+// afterHole has it be uncertain again.
+func (s *certainty) afterHole() {
+	s.uncertain = true
+	s.unsettled, s.wasUnsettled = s.unsettled || s.wasUnsettled, s.unsettled
+}
+
+// lostReplies is a hole in the server's octets, from offset from to offset end.
+func (s *certainty) lostReplies(from, end int64) {
+	s.miss(math.MaxInt64, from)
+	s.serverGap, s.replyMissed = true, true
 	s.serverHoleEnd, s.goAhead = end, 0
 }
 
 // missedReplies records that an unknown number of replies before offset end is not matched: they did not come, or
 // were forgotten.
 func (s *certainty) missedReplies(end int64) {
-	s.uncertain, s.serverGap, s.replyMissed, s.anyReplyMissed = true, true, true, true
+	s.miss(math.MaxInt64, 0)
+	s.serverGap, s.replyMissed, s.anyReplyMissed = true, true, true
 	s.serverHoleEnd = max(s.serverHoleEnd, end)
 }
 
@@ -56,13 +99,17 @@ func (s *certainty) crossed(x int64) {
 	}
 }
 
-// lostCommands is a hole in the client's octets where commands were expected.
-func (s *certainty) lostCommands() {
-	s.uncertain, s.unsettled, s.clientGap, s.mailMissed = true, true, true, true
+// lostCommands is a hole in the client's octets at offset from, where commands were expected.
+func (s *certainty) lostCommands(from int64) {
+	s.miss(from, math.MaxInt64)
+	s.unsettled, s.clientGap, s.mailMissed = true, true, true
 }
 
-// lostBody is a hole in a message, which may hide its end and commands after it.
-func (s *certainty) lostBody() { s.uncertain, s.unsettled, s.clientGap = true, true, true }
+// lostBody is a hole in a message at offset from, which may hide its end and commands after it.
+func (s *certainty) lostBody(from int64) {
+	s.miss(from, math.MaxInt64)
+	s.unsettled, s.clientGap = true, true
+}
 
 // lostEndOfData records that the end of a message was in a hole, and so may be the MAIL of the next.
 func (s *certainty) lostEndOfData() { s.mailMissed = true }

@@ -26,9 +26,9 @@ type clientReader struct {
 	hole      lineHole
 	message   message
 	chunk     chunk
-	authLines int // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
-	hello     clientHello
-	helloFrom int64 // end of the reply that accepted STARTTLS
+	authLines int          // lines of an AUTH exchange that must follow, by the server's word (1) or by presumption
+	hello     *clientHello // nil: no octet of one was read
+	helloFrom int64        // end of the reply that accepted STARTTLS
 
 	spoke      int64 // it sent its last command before it had received so many octets
 	passedOver int64 // it sent lines that were passed over after a hole before it had received so many octets
@@ -81,7 +81,7 @@ func (l *line) anew() line {
 type message struct {
 	body      body
 	at        int64 // the client's offset at which it began
-	acked     int64 // octets of replies that the client had received at its last piece
+	acked     int64 // octets of replies that the client had received at its last piece, or at the 354 before the first
 	announced bool  // 354 was seen for it
 	presumed  bool  // it may be none: only a lone dot suggests it
 	surplus   bool  // the server refused it before its end: what is left of it is neither message nor commands
@@ -153,17 +153,18 @@ func (r *clientReader) takeAuthLine() {
 	r.resynced()
 }
 
-// beginMessage reads what comes as a message.
-func (r *clientReader) beginMessage(b body) {
+// beginMessage reads what comes as a message. The client had received acked octets of replies when it began it, the
+// 354 among them; 0 if that was not seen.
+func (r *clientReader) beginMessage(b body, acked int64) {
 	r.state, r.line, r.afterLF = inData, r.line.anew(), false
-	r.message = message{body: b, at: r.offset, presumed: r.message.presumed}
+	r.message = message{body: b, at: r.offset, acked: acked, presumed: r.message.presumed}
 }
 
 // beganAt records that the message began at another offset.
 func (r *clientReader) beganAt(offset int64) { r.message.at = offset }
 
-// announced reports whether the message was announced by a 354 that was seen.
-func (r *clientReader) announced(is bool) { r.message.announced = is }
+// announced records that the message was announced by a 354 that was seen.
+func (r *clientReader) announced() { r.message.announced = true }
 
 // presumed records that the message may be none.
 func (r *clientReader) presumed() { r.message.presumed = true }
@@ -264,16 +265,21 @@ func (r *clientReader) expectHello(from int64) {
 }
 
 // addHello reads octets of the ClientHello, and reports whether no more of it is needed.
-func (r *clientReader) addHello(b []byte) (done bool) { return r.hello.read(b) }
+func (r *clientReader) addHello(b []byte) (done bool) {
+	if r.hello == nil {
+		r.hello = new(clientHello)
+	}
+	return r.hello.read(b)
+}
 
 // encrypted records that nothing more can be read.
-func (r *clientReader) encrypted() { r.state, r.hello = inDark, clientHello{} }
+func (r *clientReader) encrypted() { r.state, r.hello = inDark, nil }
 
 // drop drops what is kept.
-func (r *clientReader) drop() { r.hello = clientHello{} }
+func (r *clientReader) drop() { r.hello = nil }
 
 // memoryUse is about how many bytes are used.
-func (r *clientReader) memoryUse() int { return r.line.size() + cap(r.hello.message) }
+func (r *clientReader) memoryUse() int { return r.line.size() + r.hello.memoryUse() }
 
 // lineHole is how lines are read after a hole.
 type lineHole struct {

@@ -23,7 +23,15 @@ type clientHello struct {
 }
 
 // empty reports whether nothing was read.
-func (h *clientHello) empty() bool { return h.n == 0 && len(h.message) == 0 }
+func (h *clientHello) empty() bool { return h == nil || h.n == 0 && len(h.message) == 0 }
+
+// memoryUse is about how many octets it takes.
+func (h *clientHello) memoryUse() int {
+	if h == nil {
+		return 0
+	}
+	return cap(h.message)
+}
 
 // read reads data, and reports whether no more of it is needed: the message is whole, too long, or no ClientHello.
 func (h *clientHello) read(data []byte) (done bool) {
@@ -65,6 +73,9 @@ func (h *clientHello) whole() bool {
 // serverName returns the name of the server in what was read of the ClientHello (RFC 6066 section 3), "" if it is not
 // in it.
 func (h *clientHello) serverName() string {
+	if h == nil {
+		return ""
+	}
 	c := &cursor{b: h.message}
 	if kind := c.take(1); len(kind) == 0 || kind[0] != handshakeClientHello {
 		return ""

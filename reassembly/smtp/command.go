@@ -197,6 +197,7 @@ func (d *Dialogue) parse(c *command, text []byte, over bool) {
 			c.verb = verbOther
 		}
 		c.last = bytes.EqualFold(word, []byte("LHLO"))
+		d.dialect.says(c.last)
 	case verbBdat:
 		d.bdatCommand(c, rest)
 	case verbBurl:

@@ -3,7 +3,8 @@ package smtp
 // dialect is what both sides have shown of how they speak SMTP.
 type dialect struct {
 	chunking bool // the server offered CHUNKING in its last reply to EHLO, or took a BDAT
-	lmtp     bool // the client's last greeting was LHLO (RFC 2033)
+	lhlo     bool // the client said LHLO (RFC 2033)
+	lmtp     bool // its last greeting was that
 	greeted  bool // a greeting was accepted
 
 	// A client either groups commands (RFC 2920) in every session or waits for each reply; one that has sent a whole
@@ -32,6 +33,9 @@ func (s *dialect) offered(r *reply, certain bool) {
 	}
 	s.chunking = r.chunking
 }
+
+// says records that the client sends a greeting, of which the reply is to come.
+func (s *dialect) says(lhlo bool) { s.lhlo = s.lhlo || lhlo }
 
 // greet records that a greeting was accepted: LHLO, or EHLO or HELO.
 func (s *dialect) greet(lhlo bool) { s.lmtp, s.greeted = lhlo, true }

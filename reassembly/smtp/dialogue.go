@@ -25,7 +25,7 @@ type Dialogue struct {
 	lost     int64 // octets missed so far, both directions
 	isSMTP   bool
 	closing  bool
-	guessing bool // closing: what is uncertain is matched as well as can be
+	guessing bool // closing: nothing more comes that could show where both sides stand
 	closed   bool
 	turned   *reversed // what reads the connection now, since its roles were reversed
 	second   bool      // this is such a dialogue

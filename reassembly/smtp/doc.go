@@ -80,6 +80,8 @@
 //	align                                 -
 //	inStep            -        (1)                  -         -                     -                           -
 //	settled                    (2)
+//	beforeHole        -        (5)
+//	afterHole         +        (5)
 //	began                                                                          (3)
 //	crossed                                                                                                    (4)
 //	ended                                                                                                       -
@@ -88,10 +90,13 @@
 //	(2) cleared, unless a hole in the client's octets comes after the command that shows it (clientHoleEnd).
 //	(3) set if a hole in the replies is not crossed yet, else cleared.
 //	(4) cleared if all replies before the hole's end are matched.
+//	(5) set as before the first hole, until afterHole.
 //
 // lostReplies leaves anyReplyMissed as it is: the hole's place and length are known, so it tells which commands it
 // concerns.
 //
-// Of the other fields, sawGoAhead sets goAhead and lostReplies clears it, lostClient sets clientHoleEnd, judged sets
-// commandsUntil, doubt sets doubted, conflict sets conflicted and agree clears it.
+// While uncertain is set, knownClient and knownServer say how far each side was read before the first hole, and hidden
+// counts the replies that answer nothing that was seen. Of the other fields, sawGoAhead sets goAhead and lostReplies
+// clears it, lostClient sets clientHoleEnd, judged sets commandsUntil, doubt sets doubted, conflict sets conflicted and
+// agree clears it.
 package smtp

@@ -42,7 +42,10 @@ func pick[T any](g *generator, label string, from ...T) T { return from[g.draw(l
 func (g *generator) add(x exchange) {
 	x.offset = g.offset
 	g.offset += int64(len(x.sent))
-	if x.code != 0 {
+	for _, f := range x.finals {
+		x.reply += fmt.Sprintf("%d ok: queued as %s\r\n", f.code, f.queue)
+	}
+	if x.code != 0 && len(x.finals) == 0 {
 		text := pick(g, "text", " ok", "", " 2.0.0 250 fine", " MAIL FROM:<reply@evil.example>")
 		if x.queue != "" {
 			text = " 2.0.0 Ok: queued as " + x.queue

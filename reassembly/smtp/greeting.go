@@ -5,11 +5,11 @@ package smtp
 
 // greetingReader finds where a greeting ends that the server did not end itself.
 type greetingReader struct {
-	past  bool  // the first reply was read, or a hole came before it: nothing is to be found
-	acked int64 // octets of the client that the server had received when it sent the last line of the first reply
-	seam  int64 // octets of the line at hand that the server sent before it had received more from the client; 0: all
-	heard int64 // octets of the client that it had received then
-	reply reply // the greeting, once what comes after it shows its end; its end is 0 before
+	past  bool   // the first reply was read, or a hole came before it: nothing is to be found
+	acked int64  // octets of the client that the server had received when it sent the last line of the first reply
+	seam  int64  // octets of the line at hand that the server sent before it had received more from the client; 0: all
+	heard int64  // octets of the client that it had received then
+	reply *reply // the greeting, once what comes after it shows its end; nil before
 }
 
 // piece notes that a piece comes, of a server that has received acked octets of the client. n octets of the line at
@@ -32,7 +32,7 @@ func (g *greetingReader) cut(text []byte, current *reply, start int64) int {
 		return 0
 	}
 	if code, _, ok := replyLine(text[:n]); ok {
-		g.reply = reply{code: code, start: start, end: start + int64(n), acked: g.heard}
+		g.reply = &reply{code: code, start: start, end: start + int64(n), acked: g.heard}
 		*current = reply{}
 	}
 	return n
@@ -42,20 +42,20 @@ func (g *greetingReader) cut(text []byte, current *reply, start int64) int {
 // was left open.
 func (g *greetingReader) line(current *reply, code uint16, start, acked int64) {
 	if !g.past && current.open && current.code == greetingCode && code != greetingCode && acked > g.acked {
-		g.reply = *current
-		g.reply.end, g.reply.acked, g.reply.open = start, g.acked, false
-		*current = reply{}
+		r := *current
+		r.end, r.acked, r.open = start, g.acked, false
+		g.reply, *current = &r, reply{}
 	}
 	g.acked = acked
 }
 
-// take gives the greeting that was found, if one was.
-func (g *greetingReader) take() (r reply, ok bool) {
-	r, ok = g.reply, g.reply.end > 0
-	if ok {
+// take gives the greeting that was found, nil if none was.
+func (g *greetingReader) take() *reply {
+	r := g.reply
+	if r != nil {
 		*g = greetingReader{past: true}
 	}
-	return r, ok
+	return r
 }
 
 const greetingCode = 220

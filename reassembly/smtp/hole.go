@@ -31,6 +31,14 @@ func (d *Dialogue) missEnd() {
 	d.await(&c)
 }
 
+// missBoth ends a message of which the end may be in a hole, and the reply in another.
+func (d *Dialogue) missBoth() {
+	c := command{verb: verbEndOfData, t: d.now, size: -1, flags: Gap}
+	d.sync.lostEndOfData()
+	d.client.leaveMessage()
+	d.resolve(&c, nil)
+}
+
 // loseClient reads on after a hole of n octets.
 func (d *Dialogue) loseClient(n int64) {
 	if d.head.open {
@@ -47,7 +55,7 @@ func (d *Dialogue) loseClient(n int64) {
 	d.flag(Gap, false)
 	switch d.client.state {
 	case inData:
-		d.sync.lostBody()
+		d.sync.lostBody(d.client.offset - n)
 		d.client.loseBody()
 		return
 	case inChunk:
@@ -61,7 +69,7 @@ func (d *Dialogue) loseClient(n int64) {
 		d.client.encrypted()
 		return
 	}
-	d.sync.lostCommands()
+	d.sync.lostCommands(d.client.offset - n)
 	d.client.expectAuthLines(0)
 	d.loseCommands(n, again)
 }

@@ -26,7 +26,7 @@ func (d *Dialogue) judgeFlight() bool {
 	switch kind {
 	case ofMessage:
 		d.sync.judged(d.client.offset + int64(n))
-		d.client.beginMessage(body{gap: true, midLine: d.backlog.loneDot() != 3})
+		d.client.beginMessage(body{gap: true, midLine: d.backlog.loneDot() != 3}, 0)
 		d.client.presumed()
 	case ofCommands:
 		d.sync.judged(d.client.offset + int64(n))

@@ -192,7 +192,7 @@ func TestDialogue_FloodBehindACommandThatWaits(t *testing.T) {
 	} {
 		k := newTalk()
 		k.client(command + strings.Repeat("NOOP\r\n", 12000) +
-			"MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\nRCPT TO:<b2@b.example>\r\n")
+			"MAIL FROM:<a1@a.example>\r\nRCPT TO:<b1@b.example>\r\nRCPT TO:<c1@b.example>\r\n")
 		if k.held > 256<<10 {
 			t.Errorf("%d bytes held", k.held)
 		}

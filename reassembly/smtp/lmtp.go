@@ -37,7 +37,7 @@ func (d *Dialogue) settleNext(r *reply) {
 	}
 	outcome := outcomeOf(tx.settle(r.code))
 	rc := tx.takeRcpt()
-	d.emitRow(rc, tx.outcomeOf(&rc, outcome, r), r)
+	d.emitRow(rc, d.outcomeOf(&rc, outcome, r), r)
 	if r.code == 421 {
 		d.endTransaction(Aborted)
 	}
@@ -54,7 +54,7 @@ func (d *Dialogue) awaitsFinal() bool {
 func (d *Dialogue) takeFinal() bool {
 	r := d.match.replies.at(0)
 	switch {
-	case r.acked > d.client.offset && d.backlog.empty() && d.seen[FromClient] && !d.closing:
+	case r.acked > d.client.offset && (d.backlog.empty() || !d.client.blocked) && d.seen[FromClient] && !d.closing:
 		return false
 	case d.mail.tx.first != nil:
 		d.tellLMTP(r)
@@ -76,6 +76,9 @@ func (d *Dialogue) tellLMTP(r *reply) {
 	case r.code == 421:
 		d.mail.tx.flag(Gap)
 		d.settleAll(first)
+	case d.sync.uncertain: // it may answer what is in a hole
+		d.mail.tx.flag(Gap)
+		d.finish(Unknown, nil)
 	case r.code == 221 || d.skipsFinals(r):
 		d.dialect.greet(false)
 		d.settleAll(first)

@@ -11,13 +11,15 @@ func (d *Dialogue) matchReplies() {
 			more = d.takeFinal()
 			continue
 		}
-		if d.sync.uncertain && d.seen[FromClient] && d.match.replies.len() < d.maxReplies() {
-			if d.anchor() {
+		if d.sync.uncertain && d.seen[FromClient] {
+			if d.answerBeforeHole() || d.anchor() {
 				continue
 			}
 			if !d.guessing {
 				return
 			}
+			d.answer(d.match.pending.len(), d.match.repliesTo(d.client.offset))
+			return
 		}
 		switch {
 		case d.match.markIsNext():
@@ -84,6 +86,22 @@ func (d *Dialogue) answerNext() bool {
 	next := d.match.takeCommand()
 	d.resolve(&next, &r)
 	return true
+}
+
+// answerBeforeHole gives the first reply to the first command if both are from before all that was missed: then they
+// belong together, whatever comes after them.
+func (d *Dialogue) answerBeforeHole() bool {
+	if d.match.pending.len() == 0 || d.match.replies.len() == 0 {
+		return false
+	}
+	c, r := d.match.pending.at(0), d.match.replies.at(0)
+	if c.flags&Gap != 0 || c.end > d.sync.knownClient || r.end > d.sync.knownServer || c.acked == severed {
+		return false
+	}
+	d.sync.beforeHole()
+	more := d.answerNext()
+	d.sync.afterHole()
+	return more
 }
 
 // severed, as a command's acked, marks where sever was called among the commands that still await their replies.

@@ -39,7 +39,15 @@ type exchange struct {
 	reply string
 	queue string
 
+	finals []final // with LMTP, the reply to the message of each recipient that was accepted
+
 	offset int64 // of its first byte in the client's stream
+}
+
+// A final is a reply to a message.
+type final struct {
+	code  uint16
+	queue string
 }
 
 // A modelRow is what the model says of one row.
@@ -206,8 +214,11 @@ func (m *model) bdat(x exchange) {
 // settle gives the reply to the message to all recipients that wait for it.
 func (m *model) settle(x exchange) {
 	tx := m.tx
-	for _, row := range m.open() {
+	for i, row := range m.open() {
 		row.dataCode, row.outcome, row.bytes = tx.dataCode, byCode(tx.dataCode), tx.bytes
+		if len(x.finals) > 0 {
+			row.dataCode, row.outcome, x.queue = x.finals[i].code, byCode(x.finals[i].code), x.finals[i].queue
+		}
 		if x.kind == xBdat && row.outcome != smtp.Accepted {
 			row.bytes = -2
 		}

@@ -179,8 +179,8 @@ func (d *Dialogue) readReplies(data []byte, acked int64) {
 			return
 		}
 		n, part, line := d.server.read(data, acked, d.maxLine())
-		if r, ok := d.server.greeting.take(); ok {
-			d.queueReply(&r)
+		if r := d.server.greeting.take(); r != nil {
+			d.queueReply(r)
 		}
 		switch data = data[n:]; part {
 		case junkLine:
@@ -235,7 +235,7 @@ func (d *Dialogue) loseReplies(n int64) {
 	d.matchReplies()
 	d.cutFinals()
 	d.server.lose(n)
-	d.sync.lostReplies(d.server.offset)
+	d.sync.lostReplies(d.server.offset-n, d.server.offset)
 }
 
 // memoryUse is about how many bytes are used.

@@ -47,10 +47,7 @@ func (d *Dialogue) resolve(c *command, r *reply) {
 		d.otherReply(c, r)
 	}
 	if code == 421 {
-		if d.sync.uncertain {
-			d.sync.unsettle() // the reply may be another's
-		}
-		d.endTransaction(Aborted)
+		d.leave()
 	}
 }
 
@@ -79,14 +76,16 @@ func (d *Dialogue) unseenReply() bool {
 
 // neverAnswered reports whether the connection has ended and the server, all of whose replies were seen since the
 // transaction began, never answered what still waits.
-func (d *Dialogue) neverAnswered() bool { return d.ended && d.seen[FromServer] && !d.sync.replyMissed }
+func (d *Dialogue) neverAnswered() bool {
+	return d.ended && d.seen[FromServer] && !d.sync.replyMissed && !d.sync.uncertain
+}
 
 // leftUnanswered sets that outcome if no reply of the session was missed.
 func (d *Dialogue) leftUnanswered() bool { return d.neverAnswered() && !d.sync.anyReplyMissed }
 
 // replyMissed reports whether a reply that was not seen may have been missed.
 func (d *Dialogue) replyMissed(code uint16) bool {
-	return code == 0 && d.sync.replyMissed && d.seen[FromServer]
+	return code == 0 && (d.sync.replyMissed || d.sync.uncertain) && d.seen[FromServer]
 }
 
 func (d *Dialogue) mailReply(c *command, code uint16) {
@@ -158,8 +157,11 @@ func (d *Dialogue) addRcpt(rc recipient) {
 	tx := d.mail.tx
 	if rc.code >= 400 {
 		outcome := refusal(rc.code)
-		if tx.mailCode >= 400 {
+		switch {
+		case tx.mailCode >= 400:
 			outcome = refusal(tx.mailCode)
+		case rc.code == 503 && d.mayHaveMissedMail(&rc):
+			outcome = Unknown // the reply to MAIL decides
 		}
 		d.emitRow(rc, outcome, nil)
 		return
@@ -170,6 +172,13 @@ func (d *Dialogue) addRcpt(rc recipient) {
 		d.emitRow(tx.takeRcpt(), Unknown, nil)
 	}
 	tx.addRcpt(rc)
+}
+
+// mayHaveMissedMail reports whether the MAIL of a recipient, or its reply, may have been missed.
+func (d *Dialogue) mayHaveMissedMail(rc *recipient) bool {
+	tx := d.mail.tx
+	missed := (tx.flags|rc.flags)&Gap != 0 || d.session.Midstream && tx.path == nil
+	return tx.mailCode == 0 && missed
 }
 
 func refusal(code uint16) Outcome {
@@ -193,15 +202,22 @@ func (d *Dialogue) dataReply(c *command, r *reply) {
 		}
 	}
 	if code >= 400 || code >= 200 && code < 300 {
-		if d.mail.tx != nil && code >= 400 {
-			d.mail.tx.refuse(code)
+		if tx := d.mail.tx; tx != nil && code >= 400 {
+			if tx.mayBeOver {
+				tx.missRefusal() // it is another's
+			} else {
+				tx.refuse(code)
+			}
 		}
 		return
 	}
 	if code == 0 && !d.heldIsMessage() {
+		if !d.neverAnswered() {
+			d.mail.tx.missRefusal()
+		}
 		return
 	}
-	if tx := d.mail.tx; tx != nil && tx.mailCode >= 400 && d.sync.unsettled {
+	if d.messageIsOthers() {
 		d.endTransaction(Unknown) // the message is of another, which was missed
 	}
 	if d.mail.tx == nil {
@@ -211,8 +227,18 @@ func (d *Dialogue) dataReply(c *command, r *reply) {
 		d.mail.tx.refuse(0)
 	}
 	d.mail.tx.beginMessage()
-	d.client.beginMessage(body{})
-	d.client.announced(code == 354)
+	if code == 0 {
+		d.client.beginMessage(body{}, 0)
+		return
+	}
+	d.client.beginMessage(body{}, r.end)
+	d.client.announced()
+}
+
+// messageIsOthers reports whether a message that begins may be that of a transaction which was missed.
+func (d *Dialogue) messageIsOthers() bool {
+	tx := d.mail.tx
+	return tx != nil && (tx.mayBeOver || tx.mailCode >= 400 && d.sync.unsettled)
 }
 
 // goAhead takes a 354 that answers the DATA at hand beyond doubt: nothing but DATA is answered so.
@@ -228,7 +254,9 @@ func (d *Dialogue) goAhead(r *reply) {
 
 // messageReply applies the reply to the end of data.
 func (d *Dialogue) messageReply(c *command, r *reply) {
-	if c.flags&Gap != 0 && (d.mail.tx == nil || d.mail.tx.severed) { // its MAIL was missed
+	begins := d.mail.tx == nil || d.mail.tx.severed           // its MAIL was missed
+	replaced := r != nil && c.size < 0 && d.sync.missedBoth() // as may have been the end of a message before it
+	if c.flags&Gap != 0 && (begins || replaced) {
 		d.endTransaction(Unknown)
 		d.open(&command{t: c.t})
 	}
@@ -242,8 +270,11 @@ func (d *Dialogue) messageReply(c *command, r *reply) {
 		d.agreed()
 	}
 	d.mail.tx.endMessage(c)
-	if r != nil {
+	switch {
+	case r != nil:
 		d.settle(r)
+	case !d.neverAnswered():
+		d.mail.tx.missReply()
 	}
 }
 

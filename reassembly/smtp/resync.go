@@ -199,8 +199,9 @@ func (d *Dialogue) anchorMessage(i, n int) bool {
 		switch {
 		case r.end <= c.acked || r.acked < c.end || d.sync.serverHoleEnd > c.acked:
 			return false
-		case c.bad:
-			d.answer(n+1, i+1)
+		case c.bad: // it is the reply to a message, if there was one
+			d.answer(n, i)
+			d.resolveFirst()
 		default:
 			d.align(n+1, i+1, r.start, false)
 		}
@@ -208,6 +209,10 @@ func (d *Dialogue) anchorMessage(i, n int) bool {
 	}
 	if d.client.state != inData || i > 0 || d.match.pending.len() > 0 {
 		return false
+	}
+	if m := &d.client.message; m.body.gap && r.acked > m.at && (d.sync.serverHoleEnd > m.acked || r.code == 221) {
+		d.missBoth()
+		return true
 	}
 	d.match.takeReply()
 	if r.end > d.client.message.acked || r.code == 421 {
@@ -227,10 +232,10 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 	sure := 0
 	for sure < n && sure < m {
 		c, r := d.match.pending.at(n-1-sure), d.match.replies.at(m-1-sure)
-		if c.acked == severed || c.start < d.sync.clientHoleEnd || !d.whole(r) {
+		if (all || sure > 0) && (c.acked == severed || c.start < d.sync.clientHoleEnd || !d.whole(r)) {
 			break
 		}
-		if d.dialect.lmtp && c.endsMessage() && sure > 0 {
+		if (d.dialect.lmtp || d.dialect.lhlo) && c.endsMessage() && (all || sure > 0) {
 			break // its number of replies is not known
 		}
 		sure++
@@ -240,17 +245,46 @@ func (d *Dialogue) align(n, m int, x int64, all bool) {
 	behind := !all && n > 0 && d.match.pending.at(n-1).end < d.sync.clientHoleEnd
 	d.sync.align()
 	d.answer(n-sure, m-sure)
+	if !d.sync.hidesMail() {
+		d.mail.tx.goesOn()
+	}
 	if !behind && !d.sync.ambiguous {
 		d.inStep()
 	}
 	for range sure {
-		if d.match.replies.len() == 0 || d.match.pending.len() == 0 {
-			return // a reply before them has encrypted the session, or reversed its roles
-		}
-		r := d.match.takeReply()
-		c := d.match.takeCommand()
-		d.resolve(&c, &r)
+		d.resolveFirst()
 	}
+}
+
+// answer answers the first n commands with the first m replies, of which nothing shows which belongs to which: a hole
+// divides them from what is certain before them, and from what is certain after them. So the commands have no reply
+// that was seen, and the replies answer nothing.
+func (d *Dialogue) answer(n, m int) {
+	for range m {
+		d.sync.answersNothing()
+		d.unsolicited(d.match.takeReply())
+	}
+	for range n {
+		if d.match.pending.len() == 0 {
+			return // a reply before them has reversed the roles
+		}
+		if c := d.match.takeCommand(); c.acked == severed {
+			d.mail.tx.sever()
+		} else {
+			d.resolve(&c, nil)
+		}
+	}
+}
+
+// resolveFirst answers the first command with the first reply. There are none if a reply before them has encrypted the
+// session, or reversed its roles.
+func (d *Dialogue) resolveFirst() {
+	if d.match.replies.len() == 0 || d.match.pending.len() == 0 {
+		return
+	}
+	r := d.match.takeReply()
+	c := d.match.takeCommand()
+	d.resolve(&c, &r)
 }
 
 // whole reports whether a reply comes after all holes, head included.

@@ -49,11 +49,11 @@ func (d *Dialogue) finish(outcome Outcome, r *reply) {
 	d.work.takes(tx.rcpts.len())
 	for tx.rcpts.len() > 0 {
 		rc := tx.takeRcpt()
-		d.emitRow(rc, tx.outcomeOf(&rc, outcome, r), r)
+		d.emitRow(rc, d.outcomeOf(&rc, outcome, r), r)
 	}
 	if tx.rows == 0 {
 		alone := recipient{t: tx.t, dataCode: tx.dataCode}
-		d.emitRow(alone, tx.outcomeOf(&alone, outcome, r), r)
+		d.emitRow(alone, d.outcomeOf(&alone, outcome, r), r)
 	}
 	d.stats.Mails[tx.best]++
 	d.mail.end()
@@ -61,14 +61,32 @@ func (d *Dialogue) finish(outcome Outcome, r *reply) {
 
 // outcomeOf is the outcome of one recipient, or of a MAIL alone, where the others' is outcome; r is the reply that
 // settled the message, nil if the transaction ended without one.
-func (tx *transaction) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outcome {
-	switch {
-	case r != nil && outcome == Accepted && rc.code == 0 && rc.path != nil:
-		return Unknown // the message was taken; whether for this recipient was not seen
-	case r == nil && tx.mailCode < 400 && rc.dataCode >= 400:
+func (d *Dialogue) outcomeOf(rc *recipient, outcome Outcome, r *reply) Outcome {
+	switch tx := d.mail.tx; {
+	case r == nil && tx.mailCode >= 400:
+	case d.missedReplyTo(rc, r != nil):
+		return Unknown
+	case r == nil && rc.path == nil && tx.severed: // its recipients may be in the hole
+		return Unknown
+	case r == nil && rc.dataCode >= 400:
 		return refusal(rc.dataCode)
+	case r == nil && outcome == Aborted && (tx.severed || tx.undecided):
+		return Unknown
 	}
 	return outcome
+}
+
+// missedReplyTo reports whether the reply to RCPT was missed, or to a MAIL alone if no reply settled the message: it
+// may have been a refusal. A server that accepts a recipient has accepted MAIL.
+func (d *Dialogue) missedReplyTo(rc *recipient, settled bool) bool {
+	switch tx := d.mail.tx; {
+	case rc.path != nil:
+		return rc.code == 0 && (settled || rc.flags&Gap != 0 || !d.neverAnswered())
+	case settled:
+		return false
+	default:
+		return tx.mailCode == 0 && (tx.flags&Gap != 0 || !d.neverAnswered())
+	}
 }
 
 // emitRow emits one row of the open transaction. r is the reply that settled the message, if one did.

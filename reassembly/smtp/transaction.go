@@ -30,6 +30,9 @@ type transaction struct {
 	chunked   bool
 	blindData bool   // 354 was seen, the client was not
 	severed   bool   // commands after a hole are not its own
+	mayBeOver bool   // a hole may hide its end, and MAIL and RCPT of another: a message is not its own either
+	lostSight bool   // so it was when both sides were in step again: nothing will tell any more
+	undecided bool   // the reply to DATA was missed
 	awaited   int    // replies to the message that are to come, with LMTP
 	lastFinal int64  // end of the last one that came
 	chunkCode uint16 // of a BDAT that was refused before the last
@@ -48,7 +51,14 @@ type recipient struct {
 // sever has later commands not be its own, since a hole may hide its end and another's beginning.
 func (tx *transaction) sever() {
 	if tx != nil {
-		tx.severed = true
+		tx.severed, tx.mayBeOver = true, true
+	}
+}
+
+// goesOn records that what was missed hides no mail.
+func (tx *transaction) goesOn() {
+	if tx != nil {
+		tx.mayBeOver = tx.lostSight
 	}
 }
 
@@ -61,7 +71,7 @@ func (tx *transaction) flag(f Flags) {
 // answered applies the reply to its MAIL. If it is undecided whether the server holds it, or another, recipients are
 // not its own.
 func (tx *transaction) answered(code uint16, undecided bool) {
-	tx.mailCode, tx.open, tx.severed = code, code < 400, undecided
+	tx.mailCode, tx.open, tx.severed, tx.mayBeOver = code, code < 400, undecided, undecided
 }
 
 // refuse notes a refused DATA or BDAT. Recipients that are still to come are not refused by it.
@@ -81,7 +91,7 @@ func (tx *transaction) refuseChunk(code uint16) {
 func (tx *transaction) chunk(c *command) {
 	tx.chunked = true
 	tx.flags |= c.flags
-	if c.size < 0 || c.size >= math.MaxInt64-tx.bytes {
+	if c.size < 0 || c.size >= math.MaxInt64-tx.bytes || tx.severed { // a hole may hide another chunk
 		tx.missed = true
 	} else {
 		tx.bytes += c.size
@@ -107,6 +117,13 @@ func (tx *transaction) endMessage(c *command) {
 	}
 }
 
+// missRefusal notes that the reply to DATA was missed, and that no message followed: the server may have refused it.
+func (tx *transaction) missRefusal() {
+	if tx != nil {
+		tx.undecided = true
+	}
+}
+
 // beginUnseen notes that a message begins of which no octet is seen.
 func (tx *transaction) beginUnseen() { tx.blindData, tx.missed = true, true }
 
@@ -128,10 +145,17 @@ func (tx *transaction) presume() {
 	}
 }
 
+// missReply notes that the reply to the message may have been missed. Whatever comes next is not its own.
+func (tx *transaction) missReply() {
+	tx.unheard = true
+	tx.sever()
+}
+
 // caughtUp records that both sides are in step again in the midst of it; a reply may have been missed before.
 func (tx *transaction) caughtUp(replyMissed bool) {
 	tx.flags |= Gap
 	tx.unheard = tx.unheard || replyMissed
+	tx.lostSight = tx.mayBeOver
 }
 
 // settle applies the reply that decides on the message, and returns the code that counts.
@@ -172,7 +196,8 @@ func (tx *transaction) countRow(o Outcome) {
 	tx.rows++
 }
 
-const recipientSize = 160
+// recipientSize is about what a recipient takes in the queue, which grows by doubling.
+const recipientSize = 80
 
 // mails is what is known of the client and its mail transactions.
 type mails struct {

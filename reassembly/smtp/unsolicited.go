@@ -18,8 +18,16 @@ func (d *Dialogue) unsolicited(r reply) {
 	case r.code == 354:
 		d.unsolicitedGoAhead(r)
 	case r.code == 421:
-		d.endTransaction(Aborted)
+		d.leave()
 	}
+}
+
+// leave ends the transaction at a 421. While it is not certain what that answers, the server may have ended another.
+func (d *Dialogue) leave() {
+	if d.sync.uncertain {
+		d.sync.unsettle()
+	}
+	d.endTransaction(Aborted)
 }
 
 // unsolicitedInMessage takes a reply that comes before the end of the message.
@@ -83,7 +91,7 @@ func (d *Dialogue) unsolicitedGoAhead(r reply) {
 // commands: these were missed.
 func (d *Dialogue) readSurplus() {
 	d.client.leaveSurplus()
-	d.sync.lostCommands()
+	d.sync.lostCommands(d.client.offset)
 }
 
 // blindData opens the data of a transaction whose DATA was not seen.
@@ -105,9 +113,9 @@ func (d *Dialogue) blindData(r reply) {
 			d.inStep()
 			d.sync.sawGoAhead(r.end)
 		}
-		d.client.beginMessage(body{})
+		d.client.beginMessage(body{}, r.end)
 	default:
-		d.client.beginMessage(body{gap: true, midLine: true})
+		d.client.beginMessage(body{gap: true, midLine: true}, r.end)
 		d.client.beganAt(r.acked)
 		d.mail.tx.lose()
 	}

@@ -24,8 +24,14 @@ const answerTimeout = 10 * time.Second
 // (PostgreSQL, SIGKILL_CHILDREN_AFTER_SECS).
 const dying = 10 * time.Second
 
-// errEnded means that a server ended while tap25 waited for it to answer.
-var errEnded = errors.New("it ended")
+// errEnded and errNoAnswer mean that a server ended, or did not answer, while tap25 waited for it to answer.
+var errEnded, errNoAnswer = errors.New("it ended"), errors.New("no answer")
+
+// MayCome reports whether a server that could not be used may be up later, without anybody changing its settings: it
+// needs time to recover, lacks room on its disk, or another tap25 is starting it.
+func MayCome(err error) bool {
+	return errors.Is(err, errEnded) || errors.Is(err, errNoAnswer) || errors.Is(err, context.DeadlineExceeded)
+}
 
 // detachedFile holds the process ID of the server that Up has started.
 const detachedFile = "detached.pid"
@@ -59,8 +65,10 @@ func (c *Cluster) answers(ctx context.Context) bool {
 // it is killed itself.
 func (c *Cluster) startAndWait(ctx context.Context, start func() error) error {
 	for begun := time.Now(); ; {
-		if err := start(); err != nil {
-			return err
+		if c.server == nil { // else that of a start that was given up, which may need longer to recover
+			if err := start(); err != nil {
+				return err
+			}
 		}
 		err := c.wait(ctx)
 		if !errors.Is(err, errEnded) || time.Since(begun) > dying {
@@ -85,7 +93,7 @@ func (c *Cluster) wait(ctx context.Context) error {
 			c.server = nil
 			return fmt.Errorf("start PostgreSQL in %s: %w (%v); its log is %s", c.dir, errEnded, err, c.LogFile())
 		case <-ctx.Done():
-			return fmt.Errorf("start PostgreSQL in %s: no answer; its log is %s", c.dir, c.LogFile())
+			return fmt.Errorf("start PostgreSQL in %s: %w; its log is %s", c.dir, errNoAnswer, c.LogFile())
 		case <-poll.C:
 		}
 	}

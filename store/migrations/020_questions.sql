@@ -97,12 +97,15 @@ $$;
 
 do $$ begin
     execute 'create view tap25.mail_once as ' || tap25_internal.once_query('select * from tap25.mail');
-    -- The clocks of taps differ: a copy may be of another time than the row that stands for it, and of another day.
+    -- The clocks of taps differ: a copy may be of another time than the row that stands for it, and of another day. The
+    -- planner knows the hours more when it leaves days out: unlike timestamptz - interval, this arithmetic depends on no
+    -- setting.
     execute format('create function tap25.mail_once(since timestamptz, before timestamptz) returns setof tap25.mail_once language sql stable
 begin atomic
     select * from (%s) as once where once.seen_at >= coalesce($1, ''-infinity'') and once.seen_at < coalesce($2, ''infinity'');
-end', tap25_internal.once_query('select * from tap25.mail where seen_at >= coalesce($1, ''-infinity'') - interval ''1 hour''
-                    and seen_at < coalesce($2, ''infinity'') + interval ''1 hour'''));
+end', tap25_internal.once_query('select * from tap25.mail
+        where seen_at >= (coalesce($1, ''-infinity'') at time zone ''UTC'' - interval ''1 hour'') at time zone ''UTC''
+            and seen_at < (coalesce($2, ''infinity'') at time zone ''UTC'' + interval ''1 hour'') at time zone ''UTC'''));
 end $$;
 
 -- Questions. Each has each mail once.

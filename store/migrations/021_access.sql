@@ -163,6 +163,9 @@ begin
     if mailbox !~ '@([[].*]|[^.]+([.][^.]+)+)$' then
         raise warning 'the mailbox''s domain has no dot, or one too many: it opens and keeps only mail whose address is written so';
     end if;
+    if its_domain ~ '[,;]' then
+        raise warning 'the domain has a comma or a semicolon: it opens and keeps only mail whose address is written so';
+    end if;
     if its_domain ~ '[*%]' or mailbox ~ '^[*%]' then
         raise warning 'there are no wildcards: the target is the address with * or %% in it';
     end if;

@@ -77,7 +77,7 @@ begin
         execute format('create table tap25_internal.%I
             (like tap25_internal.blocks including defaults including constraints)
             with (toast_tuple_target = 8160)', name);
-        perform tap25_internal.skip_statistics(('tap25_internal.' || quote_ident(name))::regclass);
+        perform tap25_internal.skip_arrays(('tap25_internal.' || quote_ident(name))::regclass);
     end if;
     select s.times, s.rows into times, rows from tap25_internal.block_starts(partition, most, octets) s;
     for n in 1..coalesce(cardinality(times), 0) loop
@@ -91,6 +91,10 @@ begin
     end if;
     if not again then
         execute format('alter table tap25_internal.%I add primary key (day, number)', name);
+    end if;
+    if start + cardinality(times) > 1000 then -- fewer lines are read as quickly without an index
+        execute format('create index if not exists %I on tap25_internal.%I (day, last_at, first_at)',
+            name || '_times', name);
     end if;
     perform tap25_internal.index_blocks(which, ('tap25_internal.' || quote_ident(name))::regclass, start,
         cardinality(times), packed);
@@ -177,8 +181,8 @@ begin
             if not again then
                 execute format('alter table tap25_internal.blocks attach partition tap25_internal.%I
                     for values from (%L) to (%L)', tap25_internal.blocks_name(which), which, which + 1);
-                perform tap25_internal.show_packed();
             end if;
+            perform tap25_internal.show_packed();
             exit;
         exception when lock_not_available then
             if attempt = 20 then

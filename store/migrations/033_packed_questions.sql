@@ -71,63 +71,6 @@ begin
     return numbers;
 end $$;
 
--- The rows of a block, by number, that a question of a kind may be about.
-create function tap25_internal.block_rows(heads bit varying, rcpt smallint[], sender smallint[], fresh bit varying,
-    back smallint[], peer smallint[], server smallint[], client_ip inet[], origin_ip inet[], server_ip inet[],
-    addresses text[], mixed integer, odd text[], kind text, value text, network inet) returns integer[]
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-    wanted integer[];
-    mails  integer[];
-begin
-    if kind = 'server' then
-        wanted := array(select i from unnest(server_ip) with ordinality v (ip, i) where ip <<= network or ip = network);
-    elsif kind = 'client' then
-        wanted := array(select i from unnest(client_ip) with ordinality p (ip, i) where ip <<= network or ip = network
-            union select i from unnest(origin_ip) with ordinality p (ip, i) where ip <<= network or ip = network);
-    else
-        wanted := tap25_internal.block_numbers(kind, value, addresses, mixed, odd);
-    end if;
-    if wanted = '{}' then
-        return wanted;
-    elsif kind in ('rcpt_to', 'to_domain', 'to_local', 'to_below') then
-        return tap25_internal.positions_of(rcpt, wanted);
-    elsif kind in ('mail_from', 'from_domain', 'from_local', 'from_below') then
-        mails := tap25_internal.positions_of(sender, wanted);
-    else
-        wanted := tap25_internal.positions_of(case kind when 'server' then server else peer end, wanted); -- sessions
-        if fresh is null then
-            mails := wanted;
-        else
-            -- First the mails that begin these sessions. Then the others: up to such a mail, mail - nth sessions have
-            -- begun.
-            mails := array(select unnest(tap25_internal.bit_positions(fresh, wanted))
-                union all select b.mail
-                from rows from (unnest(tap25_internal.bit_positions(~fresh)), unnest(back))
-                    with ordinality b (mail, back, nth)
-                where b.mail - b.nth - b.back = any (wanted) order by 1);
-        end if;
-    end if;
-    if heads is null then
-        return mails;
-    end if;
-    return array(select r from unnest(tap25_internal.bit_positions(heads, mails),
-            tap25_internal.bit_positions(heads || B'1', array(select m + 1 from unnest(mails) m))) u (first, next)
-        cross join lateral generate_series(first, next - 1) r order by r);
-end $$;
-
--- Where an array has one of some values.
-create function tap25_internal.positions_of(list smallint[], wanted integer[]) returns integer[]
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp as $$
-begin
-    if cardinality(wanted) < 20 then
-        return array(select p from unnest(wanted) w cross join lateral unnest(array_positions(list, w::smallint)) p
-            order by p);
-    end if;
-    return array(select l.i from unnest(list) with ordinality l (v, i) join unnest(wanted) w on w = l.v order by l.i);
-end $$;
-
 -- The query of rows of envelopes as one of mail.
 create function tap25_internal.as_mail(source text) returns text language sql stable
 set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $$
@@ -173,8 +116,8 @@ declare
     hash     constant bigint := case when kind !~ '_(local|below)$' then tap25_internal.print_hash(kind, value) end;
     network  inet;
     found_   tap25_internal.envelopes[] := '{}';
-    of_block tap25_internal.envelopes[];
     p        record;
+    b        tap25_internal.blocks;
 begin
     if kind in ('client', 'server') then
         network := coalesce(value, substring(condition from '''([^'']*)''::inet'))::inet;
@@ -185,12 +128,13 @@ begin
         -- Only after a day was found: as_mail locks envelopes, and that lock keeps every day from being dropped.
         question := 'select * from (' || tap25_internal.as_mail('select * from unnest($4)')
             || ') m where seen_at >= $2 and seen_at < $3 and ' || condition;
-        for of_block in execute format('select array(select u.e from tap25_internal.unpack(b, $4, $5, $6) u)
-            from tap25_internal.%I b where last_at >= $1 and first_at < $2 and ($3 is null or number = any ($3))
-            order by number', tap25_internal.blocks_name(p.day))
-            using since, before, p.blocks, kind, value, network
+        -- A variable leaves the arrays of a block in TOAST until they are used. A query that calls unpack copies them
+        -- all.
+        for b in execute format('select * from tap25_internal.%I where last_at >= $1 and first_at < $2
+                and ($3 is null or number = any ($3)) order by number', tap25_internal.blocks_name(p.day))
+            using since, before, p.blocks
         loop
-            found_ := found_ || of_block;
+            found_ := found_ || array(select u.e from tap25_internal.unpack(b, kind, value, network) u);
             if cardinality(found_) > 1000 then
                 return query execute question using value, since, before, found_;
                 found_ := '{}';
@@ -202,81 +146,11 @@ begin
     end if;
 end $$;
 
--- Refuses a statement that would unpack more than 5,000,000 rows of several days, which takes some seconds, unless
--- tap25.unpack is all. The view cannot check a condition on an address before it has unpacked the row. The planner
--- calls this function once for each day that the statement reads, before any row is read. One day alone is not refused,
--- since this function does not know how much of the day the statement asks for.
-create function tap25_internal.unpacks(which date) returns boolean language plpgsql stable parallel restricted
-set search_path = pg_catalog, pg_temp as $$
-declare
-    most    constant bigint := 5000000;
-    now_    constant text   := statement_timestamp()::text;
-    before  constant text[] := string_to_array(current_setting('tap25.unpacked', true), '|');
-    same    constant boolean := before[1] is not distinct from now_; -- not the first day of the statement
-    rows    constant bigint := coalesce((select sum(p.rows) from tap25_internal.packs p where p.day = which), 0)
-        + case when same then before[2]::bigint else 0 end;
-begin
-    if same and which::text = any (string_to_array(before[3], ' ')) then
-        return true; -- a statement may read a day several times, as mail_between does
-    end if;
-    if same and rows > most and current_setting('tap25.unpack', true) is distinct from 'all' then
-        raise 'this statement would unpack more than % rows of packed days', most
-            using errcode = 'program_limit_exceeded',
-            hint = 'mail_from() and mail_to() unpack only blocks that have the address. Or name a shorter time. '
-                || 'SET tap25.unpack = ''all'' allows it.';
-    end if;
-    perform set_config('tap25.unpacked', concat_ws('|', now_, rows, case when same then before[3] || ' ' else '' end
-        || which), true);
-    return true;
+-- No day is packed yet.
+do $$ begin
+    execute 'create view tap25_internal.mail_packed as '
+        || tap25_internal.as_mail('select * from tap25_internal.envelopes where false');
 end $$;
-
--- The times of the mails of a block, in microseconds after its first. The estimate of 100,000 rows is too high on
--- purpose: if the planner expected few times within the limits of a question, it would search all rows of the block for
--- each time.
-create function tap25_internal.block_times(at integer[], at_long bigint[]) returns table (micros bigint, mail integer)
-language plpgsql immutable
-rows 100000 set search_path = pg_catalog, pg_temp as $$
-begin
-    return query select coalesce(m.a, m.b), m.i::integer
-        from rows from (unnest(at), unnest(at_long)) with ordinality m (a, b, i);
-end $$;
-
--- The rows of a packed day. It is expanded in the statement: the times of a block are unpacked first, and the rest only
--- if one of them is asked for. The ORDER BY keeps the planner from joining the times of all blocks first, and then
--- unpacking a block for each time: it takes a function for cheap whose result it has, and does not see that each block
--- has another.
-create function tap25_internal.day_rows(which date) returns table (seen_at timestamptz, e tap25_internal.envelopes)
-language sql stable
-begin atomic
-    select x.seen_at, x.e from tap25_internal.blocks k cross join lateral (
-        select k.first_at + m.micros * interval '1 microsecond' as seen_at, p.e
-            from tap25_internal.block_times(k.at, k.at_long) m
-        join lateral tap25_internal.unpack(k) p on p.mail = m.mail order by m.mail) x
-    where k.day = which and tap25_internal.unpacks(which);
-end;
-
--- The arms of the view mail_packed, one for each packed day. What a question says of the time is pushed into each arm.
--- There it contradicts the limits of other days, and the planner leaves these out: it looks for contradictions in
--- members of a UNION ALL only, which is why each arm has a second member, without rows. The first member is a join, so
--- that the planner expands its function only if it is not left out.
-create function tap25_internal.show_packed() returns void language plpgsql
-set search_path = pg_catalog, pg_temp set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
-declare
-    none constant text := 'select null::timestamptz as seen_at, null::tap25_internal.envelopes as e where false';
-    arms text := coalesce((select string_agg(format('select u.seen_at, u.e from (
-            select f.seen_at, f.e from tap25_internal.day_rows(%L) f, (values (1)) o
-            union all %s) u where u.seen_at >= %L and u.seen_at < %L',
-            d.day, none, d.day || ' 00:00:00+00', (d.day + 1) || ' 00:00:00+00'),
-        ' union all ' order by d.day) from (select distinct day from tap25_internal.packs) d), none);
-    columns text := (select string_agg(format('(p.e).%I', attname), ', ' order by attnum) from pg_attribute
-        where attrelid = 'tap25_internal.envelopes'::regclass and attnum > 0 and not attisdropped
-            and attname <> 'seen_at');
-begin
-    execute 'create or replace view tap25_internal.mail_packed as '
-        || tap25_internal.as_mail('select p.seen_at, ' || columns || ' from (' || arms || ') p');
-end $$;
-
-do $$ begin perform tap25_internal.show_packed(); end $$;
 
 create or replace view tap25.mail as
 select * from (select * from tap25_internal.mail_days union all select * from tap25_internal.mail_packed
@@ -360,9 +234,9 @@ end $$;
 -- Rights.
 
 revoke all on tap25_internal.mail_packed from public;
-revoke execute on function tap25_internal.block_numbers, tap25_internal.block_rows, tap25_internal.positions_of,
-    tap25_internal.as_mail, tap25_internal.blocks_with, tap25_internal.packed_about, tap25_internal.day_rows,
-    tap25_internal.show_packed, tap25_internal.address_is, tap25_internal.mail_read from public;
+revoke execute on function tap25_internal.block_numbers, tap25_internal.as_mail, tap25_internal.blocks_with,
+    tap25_internal.packed_about, tap25_internal.address_is,
+    tap25_internal.mail_read from public;
 
 -- Comments.
 
@@ -385,16 +259,8 @@ comment on function tap25_internal.mail_read is
     'Returns the mail of a local part or of the domains below one, which no index finds: reads all of a time.';
 comment on function tap25_internal.block_numbers is
     'Returns the numbers of the addresses of a block that a question is about.';
-comment on function tap25_internal.block_rows is
-    'Returns the positions of the rows of a block that a question may be about.';
-comment on function tap25_internal.positions_of is 'Returns where a list has one of some values.';
 comment on function tap25_internal.as_mail is
     'Returns the query that shows rows of envelopes, which another query gives, as mail does.';
 comment on function tap25_internal.blocks_with is
     'Returns the packed days that may have a value, by its hash, and which blocks do; without a hash all days.';
 comment on function tap25_internal.packed_about is 'The part of mail_about that asks packed days.';
-comment on function tap25_internal.unpacks is
-    'Returns true, or refuses a statement that unpacks several days with millions of rows.';
-comment on function tap25_internal.block_times is 'Returns the times of the mails of a block.';
-comment on function tap25_internal.day_rows is 'Returns the rows of a packed day, with their times apart.';
-comment on function tap25_internal.show_packed is 'Makes the view mail_packed.';

@@ -45,6 +45,8 @@ set search_path = pg_catalog, pg_temp as $$
         when state = '55000' and message ~ '^the answer has changed' then 'the answer changed meanwhile: ask again'
         when state = '25006' then 'it is read-only, and cannot record the question'
         when state in ('3F000', '42P01', '42883') then 'it has no such question: its schema is older, or none of tap25'
+        when state = '22023' and message ~ '^a party is a mailbox or a domain'
+            then 'it refuses the question: a party is a mailbox, or a domain with a dot'
         when state ~ '^22' then 'it refuses the question, or what it sent is no row of mail'
         else 'error ' || state end
 $$;

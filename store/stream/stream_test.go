@@ -361,7 +361,8 @@ func TestWatcher_SaysWhatMakesTheSpoolFull(t *testing.T) {
 	w := &watcher{s: &Stream{cfg: Config{Log: zerolog.New(&log)}}}
 	w.disk(Stats{Spool: spool.Stats{Lost: 3, LastFault: fmt.Errorf("%w: its disk has 5 bytes free", spool.ErrFull)}})
 	if line, _, _ := strings.Cut(log.String(), "\n"); !strings.Contains(line, `"rows_lost":3`) ||
-		!strings.Contains(line, "its disk has 5 bytes free") || !strings.Contains(line, "room for the spool, on its disk") {
+		!strings.Contains(line, "its disk has 5 bytes free") ||
+		!strings.Contains(line, "room for the spool, on its disk") {
 		t.Error(log.String())
 	}
 }

@@ -65,8 +65,10 @@ func (w *watcher) database(st Stats) {
 func (w *watcher) disk(st Stats) {
 	log := w.s.cfg.Log
 	if w.full.Rings(st.Spool.Lost > w.lost) {
-		log.Error().AnErr("error", st.Spool.LastFault).Int64("rows_lost", st.Spool.Lost).Int64("spool_bytes", st.Spool.Bytes).
-			Msg("rows are lost: make the database accept rows, or make room for the spool, on its disk or by --spool-bytes")
+		log.Error().AnErr("error", st.Spool.LastFault).Int64("rows_lost", st.Spool.Lost).
+			Int64("spool_bytes", st.Spool.Bytes).
+			Msg("rows are lost: make the database accept rows, or make room for the spool, on its disk or by " +
+				"--spool-bytes")
 	}
 	w.lost = st.Spool.Lost
 	// Not for a replay: running it again adds missing rows.

@@ -47,18 +47,32 @@ func openOutput(ctx context.Context, cfg *Config, fail func(error)) (output, err
 	if err != nil {
 		return nil, err
 	}
-	if s.Database().Cluster != nil { // start it while tap25 still has the rights that this takes
-		db, err := s.Database().Connect(ctx)
-		if err != nil {
+	if s.Database().Cluster != nil {
+		if err := startCluster(ctx, s.Database()); err != nil {
 			return nil, errors.Join(err, s.Close(ctx))
 		}
-		db.Close()
 	}
 	retention := "never"
 	if cfg.Retention != (store.Retention{}) {
 		retention = cfg.Retention.String()
 	}
 	return &toDatabase{stream: s, limit: cfg.Limits.Bytes, retention: retention}, nil
+}
+
+// startWithin is how long a tap waits for a private cluster that was made before, such as one that recovers from a
+// power failure. Then it listens, and its rows wait in the spool.
+const startWithin = 5 * time.Second
+
+// startCluster starts the private cluster while tap25 still has the rights that making one takes.
+func startCluster(ctx context.Context, d *store.Database) error {
+	if d.Late(ctx, startWithin) {
+		return nil // the loader tries again, and logs why it cannot load
+	}
+	db, err := d.Connect(ctx)
+	if err == nil {
+		db.Close()
+	}
+	return err
 }
 
 // toStdout writes rows to standard output, on which a failed write ends the tap.

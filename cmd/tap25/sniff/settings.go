@@ -72,8 +72,8 @@ func (s *Settings) Check() error {
 	return s.Limits.Check()
 }
 
-// checkAddress returns an error if an address for metrics cannot be one. Whether it is an address of this host, or free,
-// may change.
+// checkAddress returns an error if an address for metrics cannot be one. Whether it is an address of this host, or
+// free, may change.
 func checkAddress(address string) error {
 	if address == "" {
 		return nil
