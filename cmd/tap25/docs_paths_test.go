@@ -168,7 +168,8 @@ func strictRules(t *testing.T) map[string][]string {
 // TestDesign_TableOfImportsIsTheRules compares three things for each package: what it imports, what .depguard.json
 // lets it import, and what the table in DESIGN.md says.
 func TestDesign_TableOfImportsIsTheRules(t *testing.T) {
-	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...")
+	// With the profile of cmd/tap25, go list would name the packages that it imports as variants of themselves.
+	list := exec.CommandContext(t.Context(), "go", "list", "-pgo=off", "-json=ImportPath,Imports", "./...")
 	list.Dir = filepath.Join("..", "..")
 	out, err := list.Output()
 	if err != nil {
