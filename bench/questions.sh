@@ -5,7 +5,7 @@
 migrations=$(realpath "$(dirname "$0")/../store/migrations")
 . "$(dirname "$0")/cluster.sh"
 export PGOPTIONS='-c search_path=tap25,tap25_internal,public' # the names below are without their schemas
-days=${DAYS:-100} per_day=${ROWS_A_DAY:-100000} first=${FIRST:-2026-06-01} # the last day must not be ahead of the clock
+days=${DAYS:-100} per_day=${ROWS_A_DAY:-100000} first=${FIRST:-$(date -u -d "2026-11-01 -${DAYS:-100} days" +%F)}
 total=$((days * per_day))
 
 heading() { printf '| part | octets a row |\n| --- | --- |\n'; }
