@@ -274,6 +274,9 @@ func (d *Dialogue) messageReply(c *command, r *reply) {
 	case r != nil:
 		d.settle(r)
 	case !d.neverAnswered():
+		if d.sync.missedBoth() && d.seen[FromServer] {
+			d.mail.tx.missSize() // the message may be another's
+		}
 		d.mail.tx.missReply()
 	}
 }

@@ -117,6 +117,9 @@ func (tx *transaction) endMessage(c *command) {
 	}
 }
 
+// missSize notes that the size of the message is not known.
+func (tx *transaction) missSize() { tx.missed = true }
+
 // missRefusal notes that the reply to DATA was missed, and that no message followed: the server may have refused it.
 func (tx *transaction) missRefusal() {
 	if tx != nil {
