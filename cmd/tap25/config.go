@@ -99,7 +99,7 @@ func fromFile(flags *pflag.FlagSet, path string) (exposed bool, err error) {
 	return err == nil && st.Mode().Perm()&0o004 != 0 && secret.InDSN(settings["db"].Value), nil
 }
 
-// unsettable reports whether a flag is none that the configuration file may set.
+// unsettable reports whether a flag may not be set in the configuration file.
 func unsettable(name string) bool { return name == "config" || name == "help" }
 
 // fileValues returns a value, or those of a list, as they are written: sensor: 1.10 is not 1.1.

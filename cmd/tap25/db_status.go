@@ -165,7 +165,7 @@ func writeSpools(w io.Writer, s *spools.Status) {
 	fmt.Fprintf(w, "kept\t%s segments with %s loaded rows\n", n(int64(s.Kept)), n(s.KeptRows))
 }
 
-// growth says what a day brings, by the days with rows among the seven before today.
+// growth reports how much a day adds: the mean of those of the seven days before today that have rows.
 func growth(s *store.Status) string {
 	switch text := numeral.Grouped(s.RowsADay) + " rows a day, " + report.Bytes(s.Growth); {
 	case s.RowsADay == 0:

@@ -143,7 +143,7 @@ func compareWithReplay(t *testing.T, live []map[string]any, path string, within 
 	}
 }
 
-// A tap whose reader goes away ends without an error, and says what it has seen.
+// If the reader of its rows goes away, a tap ends without an error. It prints its summary.
 func TestSniff_EndsWithASummaryIfNobodyReadsItsRows(t *testing.T) {
 	w := newWire(t)
 	w.serve()
